@@ -1,0 +1,135 @@
+/** Frames: what a sender (a client, or a node that serves the public subjects) sends to the owner of a shard, and what comes
+ *  back. Frames that are due in the same turn of the event loop travel in one message, and so do answers.
+ *
+ *  Order (rule O1): a lane is all that one sender sends to one actor. Its frames are numbered; `base` is the lowest number that was
+ *  unsettled when the frame was sent. An owner that sees a lane for the first time begins at `base`, processes the numbers in
+ *  order, and holds a frame back while one between `base` and it is missing: so neither a lost frame nor a change of route
+ *  can let a later one overtake. */
+
+import type { Refusal } from '../base/errors.ts'
+import { decode, encode } from './codec.ts'
+import type { ShardName } from './address.ts'
+
+export type Operation = 'spawn' | 'ask' | 'tell' | 'get' | 'stop' | 'locate'
+
+export interface Frame {
+  /** Made once by the sender, the same in every sending (rule M1). */
+  readonly id: string
+  readonly op: Operation
+  readonly type: string
+  readonly actor: string
+  readonly shard: ShardName
+  /** An encoded event or input. */
+  readonly body: Uint8Array
+  /** The caller's request id; left out, `id` serves as one for the retries of this sender. */
+  readonly request?: string
+  /** Time that remains when the frame is sent. */
+  readonly leftMs: number
+  /** Number of the view by which the sender chose this node. */
+  readonly view: number
+  readonly lane: number
+  readonly base: number
+  /** W3C `traceparent`. */
+  readonly trace?: string
+}
+
+export interface FrameBatch {
+  /** Names the sender for as long as it lives: client or node with incarnation. */
+  readonly from: string
+  /** Subject for the answers. */
+  readonly replyTo: string
+  readonly frames: readonly Frame[]
+}
+
+export type Answer =
+  /** `body` is the encoded result of the operation (see `results.ts`). Settles the frame. */
+  | { readonly id: string; readonly kind: 'done'; readonly body: Uint8Array }
+  /** Settles the frame. */
+  | { readonly id: string; readonly kind: 'refused'; readonly why: Refusal }
+  /** The node does not own the shard under view `view`. The sender refreshes its view and sends all that is unsettled again. */
+  | { readonly id: string; readonly kind: 'moved'; readonly view: number }
+
+export interface AnswerBatch {
+  readonly from: string
+  readonly answers: readonly Answer[]
+}
+
+type FrameTuple = [string, Operation, string, string, string, Uint8Array, string | null, number, number, number, number, string | null]
+
+export const encodeFrames = (batch: FrameBatch): Uint8Array =>
+  encode([batch.from, batch.replyTo, batch.frames.map(frameTuple)])
+
+/** `undefined` for bytes that are no batch: the caller counts and drops them. */
+export function decodeFrames(bytes: Uint8Array): FrameBatch | undefined {
+  try {
+    const [from, replyTo, tuples] = decode(bytes) as [string, string, FrameTuple[]]
+    if (typeof from !== 'string' || typeof replyTo !== 'string') return undefined
+    return { from, replyTo, frames: tuples.map(frameOf) }
+  } catch {
+    return undefined
+  }
+}
+
+const answerKinds = ['done', 'refused', 'moved'] as const
+
+type AnswerTuple = [string, number, unknown]
+
+export const encodeAnswers = (batch: AnswerBatch): Uint8Array => encode([batch.from, batch.answers.map(answerTuple)])
+
+export function decodeAnswers(bytes: Uint8Array): AnswerBatch | undefined {
+  try {
+    const [from, tuples] = decode(bytes) as [string, AnswerTuple[]]
+    return { from, answers: tuples.map(answerOf) }
+  } catch {
+    return undefined
+  }
+}
+
+/** About what a frame adds to a message, for filling messages up to their limit. */
+export const frameBytes = (frame: Frame): number =>
+  frame.body.length + 3 * (frame.id.length + frame.actor.length + frame.type.length + (frame.request?.length ?? 0)) + 160
+
+const frameTuple = (f: Frame): FrameTuple => [
+  f.id,
+  f.op,
+  f.type,
+  f.actor,
+  f.shard,
+  f.body,
+  f.request ?? null,
+  f.leftMs,
+  f.view,
+  f.lane,
+  f.base,
+  f.trace ?? null,
+]
+
+function frameOf(tuple: FrameTuple): Frame {
+  const [id, op, type, actor, shard, body, request, leftMs, view, lane, base, trace] = tuple
+  return {
+    id,
+    op,
+    type,
+    actor,
+    shard,
+    body,
+    leftMs,
+    view,
+    lane,
+    base,
+    ...(request !== null && { request }),
+    ...(trace !== null && { trace }),
+  }
+}
+
+function answerTuple(answer: Answer): AnswerTuple {
+  const content = answer.kind === 'done' ? answer.body : answer.kind === 'refused' ? answer.why : answer.view
+  return [answer.id, answerKinds.indexOf(answer.kind), content]
+}
+
+function answerOf([id, index, content]: AnswerTuple): Answer {
+  const kind = answerKinds[index]
+  if (kind === 'done') return { id, kind, body: content as Uint8Array }
+  if (kind === 'refused') return { id, kind, why: content as Refusal }
+  return { id, kind: 'moved', view: content as number }
+}

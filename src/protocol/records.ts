@@ -1,0 +1,155 @@
+/** Records: everything that is ever written to a log, and its bytes. Rows and views lie in the control log, the rest in the
+ *  shard logs. A record names its predecessor (`prev`) and carries a token of its own, so that its writer can tell it from
+ *  another one after an append in doubt (rule S2). */
+
+import type { ShardName } from './address.ts'
+import { decode, encode } from './codec.ts'
+import type { StoredActor } from './turn.ts'
+
+/** A type that a node offers, with the group whose shards its actors live in. */
+export interface TypeOffer {
+  readonly type: string
+  readonly group: string
+  readonly version: number
+}
+
+/** Who a node is, beyond its id. */
+export interface Profile {
+  readonly id: string
+  readonly zone?: string
+  readonly region?: string
+  readonly types: readonly TypeOffer[]
+}
+
+export type RowState = 'up' | 'leaving' | 'left' | 'dead'
+
+/** A node's own place in the control log; each beat replaces it. */
+export interface Row {
+  readonly kind: 'row'
+  /** Grows by one with every life of the node id. */
+  readonly inc: number
+  /** Drawn by the process: tells two processes of one id apart. */
+  readonly boot: string
+  readonly state: RowState
+  readonly beat: number
+  readonly token: string
+  readonly profile: Profile
+  /** For tables only. */
+  readonly load: { readonly shards: number; readonly actors: number }
+}
+
+export interface Member {
+  readonly id: string
+  readonly inc: number
+  readonly state: 'up' | 'leaving'
+  readonly profile: Profile
+}
+
+/** The agreed membership: a pure function of the rows, numbered by compare-and-set. */
+export interface View {
+  readonly kind: 'view'
+  readonly number: number
+  readonly members: readonly Member[]
+  readonly shards: number
+  readonly ringVersion: number
+  readonly hashVersion: number
+  readonly token: string
+}
+
+/** What the first node of a cluster decides for all later ones. */
+export interface Charter {
+  readonly kind: 'charter'
+  readonly shards: number
+  readonly ringVersion: number
+  readonly hashVersion: number
+  readonly token: string
+}
+
+interface ShardRecord {
+  readonly token: string
+  /** Sequence it was appended after; 0 for the first. */
+  readonly prev: number
+  /** Sequence of the standing claim; 0 in a claim itself, whose own sequence it is. */
+  readonly epoch: number
+  readonly owner: string
+  readonly inc: number
+}
+
+export interface ClaimRecord extends ShardRecord {
+  readonly kind: 'claim'
+  readonly over: 'empty' | 'release' | 'dead owner' | 'own stale claim'
+}
+
+/** An answered, or still open, request as the shard remembers it (rule M2). */
+export interface RequestEntry {
+  readonly actor: string
+  readonly request: string
+  /** Of operation and body: the same id with another payload is refused. */
+  readonly hash: number
+  readonly keepMs: number
+  /** bytes: the answer's body. 'view': too large to keep; answered again from the committed view. 'open': kept by the machine. */
+  readonly answer: Uint8Array | 'view' | 'open'
+}
+
+export interface CommitRecord extends ShardRecord {
+  readonly kind: 'commit'
+  /** `null`: the actor was stopped. */
+  readonly actors: readonly (readonly [actor: string, stored: StoredActor | null])[]
+  readonly requests: readonly RequestEntry[]
+}
+
+/** All that a shard holds: in checkpoints and in packages. */
+export interface ShardState {
+  readonly actors: readonly (readonly [actor: string, stored: StoredActor])[]
+  readonly requests: readonly RequestEntry[]
+}
+
+export interface CheckpointRecord extends ShardRecord {
+  readonly kind: 'checkpoint'
+  /** Everything up to this sequence is in the checkpoint; records after it are not. */
+  readonly covers: number
+  /** Encoded `ShardState`, or where its parts lie, in order. */
+  readonly content: Uint8Array | readonly PartRef[]
+}
+
+export interface PartRef {
+  readonly index: number
+  readonly seq: number
+  readonly hash: number
+}
+
+export interface ReleaseRecord extends ShardRecord {
+  readonly kind: 'release'
+  /** A hint only (handoff rule 5). */
+  readonly to: string | null
+  /** Token of the package that was sent, or null. */
+  readonly handoff: string | null
+}
+
+export type LogRecord = ClaimRecord | CommitRecord | CheckpointRecord | ReleaseRecord
+export type ControlRecord = Row | View | Charter
+
+/** Version of all records; a reader refuses a newer one. */
+export const recordVersion = 1
+
+export const encodeRecord = (record: LogRecord | ControlRecord): Uint8Array => encode({ v: recordVersion, ...record })
+
+/** Throws for bytes that are no record of this version: somebody else wrote to the log. */
+export function decodeRecord(bytes: Uint8Array): LogRecord | ControlRecord {
+  const { v, ...record } = decode(bytes) as { v: number } & (LogRecord | ControlRecord)
+  if (v !== recordVersion) throw new Error(`a record of version ${v} cannot be read by this release (${recordVersion})`)
+  return record as LogRecord | ControlRecord
+}
+
+export const encodeShardState = (state: ShardState): Uint8Array => encode(state)
+export const decodeShardState = (bytes: Uint8Array): ShardState => decode(bytes) as ShardState
+
+/** Names of the logs. The twins turn them into subjects. */
+export const logNames = {
+  charter: 'charter',
+  view: 'view',
+  rows: 'row',
+  row: (nodeId: string): string => `row.${nodeId}`,
+  shard: (shard: ShardName): string => `shard.${shard}`,
+  part: (shard: ShardName, token: string, index: number): string => `part.${shard}.${token}.${index}`,
+} as const

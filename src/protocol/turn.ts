@@ -1,0 +1,93 @@
+/** Turn: the contract between the core, which decides when an actor may act, and the actor host, which runs its machine.
+ *  A turn is synchronous and touches nothing outside: what the machine wants done is kept by the host until the core
+ *  says that the turn is committed (rules S3, E1). */
+
+import type { Refusal } from '../base/errors.ts'
+import type { ActorKey } from './address.ts'
+
+/** Why an actor takes a turn. */
+export type Cause =
+  /** The actor begins its life. `input` is encoded. */
+  | { readonly kind: 'start'; readonly input: Uint8Array }
+  /** An event from outside. `request` names it among all requests to this actor. */
+  | { readonly kind: 'event'; readonly event: Uint8Array; readonly request: string }
+  /** The next of the events that children of the machine, or the machine itself, sent to it. */
+  | { readonly kind: 'internal' }
+  /** The delayed transitions that are due now. */
+  | { readonly kind: 'timers' }
+  /** Nothing happens; only the view is asked for. */
+  | { readonly kind: 'read' }
+
+/** An actor as it lies in the log, in a package and in memory while cold. */
+export interface StoredActor {
+  readonly status: 'active' | 'done' | 'error'
+  readonly durability: 'durable' | 'volatile'
+  /** Opaque to all but the host: machine snapshot, delayed transitions, events its children sent and it has not seen. Of a
+   *  volatile actor in the log: its input only. */
+  readonly state: Uint8Array
+  /** The machine has children (invoked or spawned): it must be live wherever it is owned. */
+  readonly live: boolean
+  /** From the moment of storing until its next delayed transition. */
+  readonly dueInMs?: number
+}
+
+export interface Turn {
+  readonly actor: ActorKey
+  /** Grows by one with each turn of the shard; names the effects that the host keeps. */
+  readonly number: number
+  /** The claim under which the turn runs; the fencing token that effects see. */
+  readonly epoch: number
+  readonly cause: Cause
+  /** Wakes the actor first, from what was stored and the time that passed since. Left out when it is live, or begins. */
+  readonly from?: { readonly stored: StoredActor; readonly elapsedMs: number }
+  /** The asker wants the public view of the state after this turn, if the machine gives no reply of its own. */
+  readonly wantsView: boolean
+}
+
+export interface TurnResult {
+  /** 'failed': the machine threw; the actor is as it was before and nothing of the turn remains. */
+  readonly outcome: { readonly kind: 'ran'; readonly handled: boolean } | { readonly kind: 'failed'; readonly why: Refusal }
+  /** The actor must be stored again. */
+  readonly changed: boolean
+  readonly status: StoredActor['status']
+  readonly live: boolean
+  /** Until the next delayed transition. */
+  readonly dueInMs?: number
+  /** The machine keeps the request open (`keepReply`) and will answer in a later turn. */
+  readonly kept: boolean
+  /** The encoded answer to the request of this turn: the machine's own reply, or the view if it was wanted. */
+  readonly answer?: Uint8Array
+  /** `answer` is the public view, not a reply of the machine's own. */
+  readonly answerIsView: boolean
+  /** Encoded answers to requests kept earlier. */
+  readonly answers: readonly { readonly request: string; readonly answer: Uint8Array }[]
+  /** The host keeps effects under this turn's number, to be performed after the commit. */
+  readonly effects: boolean
+}
+
+/** What the core asks of the actor host. Nothing here throws; only `release` waits. */
+export interface Host {
+  take(turn: Turn): TurnResult
+  /** Wakes an actor that must be live and takes no turn: its children start. */
+  wake(actor: ActorKey, stored: StoredActor, elapsedMs: number, epoch: number): void
+  /** The actor as it is now, to be stored. Only after a turn, never inside. */
+  store(actor: ActorKey): StoredActor
+  /** Runs what the turn left to do. Only after its commit, only while the lease holds. */
+  perform(actor: ActorKey, turn: number): void
+  /** Undoes turn `turn` and all later ones of the actor: their effects are dropped, and so is the live machine with its
+   *  children. It wakes from what was stored before, at its next turn. */
+  undo(actor: ActorKey, turn: number): void
+  /** Stops the machine and its children and drops all effects it left, without waiting. */
+  forget(actor: ActorKey): void
+  /** Stops the machines of these actors and their children. Resolves when all promises and cleanups of the children have settled, or
+   *  after `graceMs`, with the actors that had not. Effects still kept by committed turns stay, those that need the live machine do not. */
+  release(actors: readonly ActorKey[], graceMs: number): Promise<readonly ActorKey[]>
+}
+
+/** What the host tells, besides the results of turns. */
+export interface HostListener {
+  /** An event of a child, of the machine itself, or a promise's end waits: the core should order a turn with cause 'internal'. Called once an event. */
+  internal(actor: ActorKey): void
+  /** A committed effect threw or a child failed with nobody listening. */
+  effectFailed(actor: ActorKey, thrown: unknown): void
+}
