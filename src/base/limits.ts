@@ -25,6 +25,10 @@ export const limits = {
   /** A reply above this is kept as its hash and answered again from the committed view. */
   replyKeptBytesMax: 1_024,
 
+  /** Shards of each group, where the first node of a cluster says nothing else, and the most it may say. */
+  shardsDefault: 64,
+  shardsMax: 4_096,
+
   /** Frames that wait at a shard which cannot take turns; beyond: OVERLOADED. */
   parkedFramesMax: 10_000,
   parkedBytesMax: 32 * 2 ** 20,
@@ -44,6 +48,8 @@ export const limits = {
   handoffStepMs: 2_000,
   /** Piece of a package or of a checkpoint. */
   chunkBytes: 256 * 1_024,
+  /** Pieces of one package; a message that speaks of more is dropped. */
+  packagePiecesMax: 16_384,
   /** The log since the last checkpoint must outweigh it and this much before the next is written. */
   checkpointLogBytesMin: 1 * 2 ** 20,
   /** A checkpoint up to this size travels in one record (`Nats-Rollup`); a larger one in parts. */
@@ -55,8 +61,15 @@ export const limits = {
   machineStepsMax: 1_000,
   /** A member's own stop of asynchronous children on a planned move, where the definition says nothing else. */
   releaseTimeoutMsDefault: 5_000,
+  /** Events that a machine sent to a `held` child whose start is under way; beyond: the child fails. */
+  heldEventsMax: 1_000,
+  /** Between two attempts to move a shard whose children did not let go: its actors take turns meanwhile. */
+  stuckRestMs: 10_000,
 } as const
 
-assert(limits.requestKeepMs >= limits.timeoutMsMax + 2 * limits.handoffStepMs + 13_250, 'H covers the longest timeout and a take-over')
+assert(
+  limits.requestKeepMs >= limits.timeoutMsMax + 2 * limits.handoffStepMs + 13_250,
+  'H covers the longest timeout and a take-over',
+)
 assert(limits.chunkBytes <= limits.payloadBytesMax, 'a chunk fits a message')
 assert(limits.checkpointInlineBytesMax <= limits.payloadBytesMax, 'an inline checkpoint fits a message')

@@ -4,7 +4,7 @@
  *  Order (rule O1): a lane is all that one sender sends to one actor. Its frames are numbered; `base` is the lowest number that was
  *  unsettled when the frame was sent. An owner that sees a lane for the first time begins at `base`, processes the numbers in
  *  order, and holds a frame back while one between `base` and it is missing: so neither a lost frame nor a change of route
- *  can let a later one overtake. */
+ *  can let a later one overtake. A lane that is sent again gets new, higher numbers each time. */
 
 import type { Refusal } from '../base/errors.ts'
 import { decode, encode } from './codec.ts'
@@ -54,7 +54,20 @@ export interface AnswerBatch {
   readonly answers: readonly Answer[]
 }
 
-type FrameTuple = [string, Operation, string, string, string, Uint8Array, string | null, number, number, number, number, string | null]
+type FrameTuple = [
+  string,
+  Operation,
+  string,
+  string,
+  string,
+  Uint8Array,
+  string | null,
+  number,
+  number,
+  number,
+  number,
+  string | null,
+]
 
 export const encodeFrames = (batch: FrameBatch): Uint8Array =>
   encode([batch.from, batch.replyTo, batch.frames.map(frameTuple)])
@@ -87,7 +100,9 @@ export function decodeAnswers(bytes: Uint8Array): AnswerBatch | undefined {
 
 /** About what a frame adds to a message, for filling messages up to their limit. */
 export const frameBytes = (frame: Frame): number =>
-  frame.body.length + 3 * (frame.id.length + frame.actor.length + frame.type.length + (frame.request?.length ?? 0)) + 160
+  frame.body.length +
+  3 * (frame.id.length + frame.actor.length + frame.type.length + (frame.request?.length ?? 0)) +
+  160
 
 const frameTuple = (f: Frame): FrameTuple => [
   f.id,

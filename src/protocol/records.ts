@@ -87,8 +87,9 @@ export interface RequestEntry {
   /** Of operation and body: the same id with another payload is refused. */
   readonly hash: number
   readonly keepMs: number
-  /** bytes: the answer's body. 'view': too large to keep; answered again from the committed view. 'open': kept by the machine. */
-  readonly answer: Uint8Array | 'view' | 'open'
+  /** bytes: the answer's body. 'view': too large to keep; answered again from the committed view; 'unhandled': so is that of an event
+   *  which the machine did not take. 'open': kept by the machine. */
+  readonly answer: Uint8Array | 'view' | 'unhandled' | 'open'
 }
 
 export interface CommitRecord extends ShardRecord {
@@ -98,9 +99,10 @@ export interface CommitRecord extends ShardRecord {
   readonly requests: readonly RequestEntry[]
 }
 
-/** All that a shard holds: in checkpoints and in packages. */
+/** A piece of all that a shard holds: in checkpoints and in packages. `ageMs` is the time since the actor was stored; `seed`, in
+ *  packages, is what the log holds of a volatile actor. */
 export interface ShardState {
-  readonly actors: readonly (readonly [actor: string, stored: StoredActor])[]
+  readonly actors: readonly (readonly [actor: string, stored: StoredActor, ageMs: number, seed?: StoredActor])[]
   readonly requests: readonly RequestEntry[]
 }
 
@@ -108,14 +110,17 @@ export interface CheckpointRecord extends ShardRecord {
   readonly kind: 'checkpoint'
   /** Everything up to this sequence is in the checkpoint; records after it are not. */
   readonly covers: number
-  /** Encoded `ShardState`, or where its parts lie, in order. */
-  readonly content: Uint8Array | readonly PartRef[]
+  /** The state itself, or where its pieces lie. */
+  readonly content: ShardState | readonly PartRef[]
 }
 
+/** One piece of a large checkpoint: the log `part.<shard>.<token>.<index>` holds it as its only record. */
 export interface PartRef {
+  readonly token: string
   readonly index: number
   readonly seq: number
   readonly hash: number
+  readonly bytes: number
 }
 
 export interface ReleaseRecord extends ShardRecord {
@@ -124,6 +129,15 @@ export interface ReleaseRecord extends ShardRecord {
   readonly to: string | null
   /** Token of the package that was sent, or null. */
   readonly handoff: string | null
+  /** What the next owner does not see when it uses the package. */
+  readonly weight: LogWeight
+}
+
+/** When the next checkpoint is due, and what the newest one stands on. */
+export interface LogWeight {
+  readonly logBytes: number
+  readonly stateBytes: number
+  readonly parts: readonly PartRef[]
 }
 
 export type LogRecord = ClaimRecord | CommitRecord | CheckpointRecord | ReleaseRecord
@@ -138,11 +152,21 @@ export const encodeRecord = (record: LogRecord | ControlRecord): Uint8Array => e
 export function decodeRecord(bytes: Uint8Array): LogRecord | ControlRecord {
   const { v, ...record } = decode(bytes) as { v: number } & (LogRecord | ControlRecord)
   if (v !== recordVersion) throw new Error(`a record of version ${v} cannot be read by this release (${recordVersion})`)
-  return record as LogRecord | ControlRecord
+  return record
 }
 
 export const encodeShardState = (state: ShardState): Uint8Array => encode(state)
 export const decodeShardState = (bytes: Uint8Array): ShardState => decode(bytes) as ShardState
+
+/** `undefined` for bytes that are no state: they came in a message, not from a log. */
+export function parseShardState(bytes: Uint8Array): ShardState | undefined {
+  try {
+    const state = decodeShardState(bytes)
+    return Array.isArray(state.actors) && Array.isArray(state.requests) ? state : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Names of the logs. The twins turn them into subjects. */
 export const logNames = {
@@ -151,5 +175,7 @@ export const logNames = {
   rows: 'row',
   row: (nodeId: string): string => `row.${nodeId}`,
   shard: (shard: ShardName): string => `shard.${shard}`,
+  /** All parts of a shard's checkpoints, for purging. */
+  parts: (shard: ShardName): string => `part.${shard}.>`,
   part: (shard: ShardName, token: string, index: number): string => `part.${shard}.${token}.${index}`,
 } as const

@@ -11,12 +11,16 @@ export type Cause =
   | { readonly kind: 'start'; readonly input: Uint8Array }
   /** An event from outside. `request` names it among all requests to this actor. */
   | { readonly kind: 'event'; readonly event: Uint8Array; readonly request: string }
-  /** The next of the events that children of the machine, or the machine itself, sent to it. */
+  /** The next of the events that children of the machine, or its own effects, sent to it between turns. */
   | { readonly kind: 'internal' }
   /** The delayed transitions that are due now. */
   | { readonly kind: 'timers' }
   /** Nothing happens; only the view is asked for. */
-  | { readonly kind: 'read' }
+  | {
+      readonly kind: 'read'
+      /** It answers an ask again, whose event was handled or not. */
+      readonly again?: { readonly handled: boolean }
+    }
 
 /** An actor as it lies in the log, in a package and in memory while cold. */
 export interface StoredActor {
@@ -25,7 +29,8 @@ export interface StoredActor {
   /** Opaque to all but the host: machine snapshot, delayed transitions, events its children sent and it has not seen. Of a
    *  volatile actor in the log: its input only. */
   readonly state: Uint8Array
-  /** The machine has children (invoked or spawned): it must be live wherever it is owned. */
+  /** Something of it acts by itself (a promise, a callback, an event that waits): it must be live wherever it is owned. Child
+   *  machines that only wait for events or delays need not be. */
   readonly live: boolean
   /** From the moment of storing until its next delayed transition. */
   readonly dueInMs?: number
@@ -40,13 +45,18 @@ export interface Turn {
   readonly cause: Cause
   /** Wakes the actor first, from what was stored and the time that passed since. Left out when it is live, or begins. */
   readonly from?: { readonly stored: StoredActor; readonly elapsedMs: number }
+  /** W3C `traceparent` of the request. */
+  readonly trace?: string
   /** The asker wants the public view of the state after this turn, if the machine gives no reply of its own. */
   readonly wantsView: boolean
 }
 
 export interface TurnResult {
-  /** 'failed': the machine threw; the actor is as it was before and nothing of the turn remains. */
-  readonly outcome: { readonly kind: 'ran'; readonly handled: boolean } | { readonly kind: 'failed'; readonly why: Refusal }
+  /** 'failed': the event or input was refused or made the machine throw; the actor is as it was before, asleep if it slept, and
+   *  nothing of the turn remains. Delayed and internal events never fail a turn: see `effectFailed`. */
+  readonly outcome:
+    | { readonly kind: 'ran'; readonly handled: boolean }
+    | { readonly kind: 'failed'; readonly why: Refusal }
   /** The actor must be stored again. */
   readonly changed: boolean
   readonly status: StoredActor['status']
@@ -70,8 +80,11 @@ export interface Host {
   take(turn: Turn): TurnResult
   /** Wakes an actor that must be live and takes no turn: its children start. */
   wake(actor: ActorKey, stored: StoredActor, elapsedMs: number, epoch: number): void
-  /** The actor as it is now, to be stored. Only after a turn, never inside. */
-  store(actor: ActorKey): StoredActor
+  /** The actor as it is now, to be stored; a refusal (`ACTOR_FAILED`) if it holds what cannot be encoded, and must be undone.
+   *  Only after a turn, never inside. */
+  store(actor: ActorKey): StoredActor | Refusal
+  /** What the log keeps of a volatile actor: its input. Waking from it begins anew. */
+  seed(actor: ActorKey): StoredActor
   /** Runs what the turn left to do. Only after its commit, only while the lease holds. */
   perform(actor: ActorKey, turn: number): void
   /** Undoes turn `turn` and all later ones of the actor: their effects are dropped, and so is the live machine with its
@@ -86,8 +99,14 @@ export interface Host {
 
 /** What the host tells, besides the results of turns. */
 export interface HostListener {
-  /** An event of a child, of the machine itself, or a promise's end waits: the core should order a turn with cause 'internal'. Called once an event. */
+  /** An event of a child, of the machine itself, or a promise's end waits: the core should order a turn with cause 'internal'.
+   *  Called once an event, also from within `perform`, `wake` and a `take` that wakes. */
   internal(actor: ActorKey): void
-  /** A committed effect threw or a child failed with nobody listening. */
+  /** A committed effect threw, a child failed with nobody listening, or an event that nobody outside waits for (a delayed one, an
+   *  internal one) made the machine throw: that event is used up, and the machine is as before it. */
   effectFailed(actor: ActorKey, thrown: unknown): void
+  /** The machine's `log` action, after the commit. */
+  logged(actor: ActorKey, values: readonly unknown[]): void
+  /** The machine's `emit` action, after the commit. */
+  emitted(actor: ActorKey, event: unknown): void
 }
