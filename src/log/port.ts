@@ -10,6 +10,10 @@
  *  - every call settles; none throws.
  *  - bytes handed over are not kept or changed afterwards by either side. */
 
+import type { AppendResult, LogIdentity } from '../protocol/log-results.ts'
+
+export type { AppendResult, LogIdentity }
+
 export interface LogEntry {
   readonly name: string
   readonly seq: number
@@ -17,16 +21,6 @@ export interface LogEntry {
   readonly timeMs: number
   readonly bytes: Uint8Array
 }
-
-export type AppendResult =
-  | { readonly kind: 'stored'; readonly seq: number }
-  /** The expected sequence was not the last one. In doubt all the same: an earlier sending may have been stored. */
-  | { readonly kind: 'refused' }
-  /** No acknowledgement: connection lost, time out, no leader. */
-  | { readonly kind: 'unknown'; readonly reason: string }
-  /** The store has no room, or the record is over `bytesMax`: it was not stored by this sending. */
-  | { readonly kind: 'full'; readonly reason: string }
-  | { readonly kind: 'too large' }
 
 export type TailResult =
   | { readonly kind: 'entry'; readonly entry: LogEntry }
@@ -43,28 +37,22 @@ export interface AppendOptions {
   readonly timeoutMs: number
 }
 
-/** Identity of the store behind the log (rule R1): another one, or a lower `lastSeq`, means that history broke. */
-export interface LogIdentity {
-  /** The broker process that answered; another id after a reconnect means it was restarted or we moved. */
-  readonly server: string
-  /** When the store was created, as the broker says it. */
-  readonly created: string
-  readonly lastSeq: number
-  readonly replicas: number
-}
-
 export interface Log {
   /** The largest record that `append` takes, in bytes. */
   readonly bytesMax: number
   append(name: string, record: Uint8Array, expected: number, options: AppendOptions): Promise<AppendResult>
   /** The last record of `name`. */
   tail(name: string, timeoutMs: number): Promise<TailResult>
-  /** Every record of `name` with a sequence of `from` or higher, in order, up to the last one stored when it was called. */
+  /** Every record of `name` with a sequence of `from` or higher, in order, up to the last one stored when it was called. Of
+   *  what is replaced or purged meanwhile it shows all or nothing: the chain it gives has no hole. Unknown after `timeoutMs`, and
+   *  after 2 s without an answer of the leader. */
   read(name: string, from: number, timeoutMs: number): Promise<ReadResult>
-  /** Removes the records of `name` with sequences below `before`; all of them where it is left out. */
+  /** Removes the records of `name` with sequences below `before`; all of them where it is left out. `name` may end in `.>`, for
+   *  all names under it. */
   purge(name: string, before: number | undefined, timeoutMs: number): Promise<'done' | 'unknown'>
-  /** The last record of each name under `prefix` (`prefix.…`), then every later one, in order of sequence; after a reconnect
-   *  the last ones again. An entry may come twice, none is left out for ever. Returns what ends it. */
+  /** The last record of each name under `prefix` (`prefix.…`; empty: all names), then every later one, in order of sequence;
+   *  after a reconnect, or when something was lost, the last ones again. So an entry may come twice, and one that was
+   *  followed by another of its name may be left out, but never the last of a name. Returns what ends it. */
   watch(prefix: string, listener: (entry: LogEntry) => void): () => void
   identity(timeoutMs: number): Promise<LogIdentity | 'unknown'>
   /** Ends all watches. Calls under way settle as 'unknown'. */

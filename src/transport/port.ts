@@ -30,7 +30,8 @@ export interface Transport {
   /** A subject of this connection's own, for answers: `${inbox}.x` reaches nobody else. */
   readonly inbox: string
   publish(subject: string, bytes: Uint8Array, options?: { readonly replyTo?: string }): 'sent' | 'too large' | 'closed'
-  /** `subject` may end in `>` or hold `*` as NATS has them. Returns what ends the subscription. */
+  /** `subject` may end in `>` or hold `*` as NATS has them. Returns what ends the subscription: what the broker has sent by
+   *  then still arrives, up to the end of the next `flush`; nobody else would get it. */
   subscribe(subject: string, handler: (message: Message) => void, options?: { readonly queue?: string }): () => void
   request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RequestResult>
   onConnection(listener: ConnectionListener): () => void
