@@ -1,0 +1,169 @@
+/** History: whether the broker still remembers what it acknowledged.
+ *
+ *      connected --> identity --> row --> tails --> none         after every connect (R1, R3): first look, then write
+ *      lease lapsed and came back --> resume --> none            N5: nothing starts before the tails were compared
+ *
+ *  A broker that restarted without having synced its disk may have lost the newest records. Those who hold shards know better than
+ *  the broker what these were, and heal the loss (`ownership.ts`); everybody else must give them time, so after a restart
+ *  nobody claims for W (R2). A store that was created anew is another history altogether: that node gives up, by name. */
+
+import { refuse } from '../base/errors.ts'
+import type { Identities } from '../protocol/log-results.ts'
+import type { Input } from './effects.ts'
+import type { History, NodeState, Reach } from './state.ts'
+
+export const createHistory = (): History => ({
+  connected: false,
+  known: undefined,
+  check: 'identity',
+  tailsLeft: new Set(),
+  noClaimsBeforeMs: -Infinity,
+  highest: { control: 0, shards: 0 },
+  readingIdentity: undefined,
+})
+
+/** Everything that was compared is as it should be, as far as is known. */
+export const isChecked = (node: NodeState): boolean => node.history.check === 'none'
+
+export const mayRead = (history: History): boolean => history.connected && history.check !== 'identity'
+
+export const mayBeat = (history: History): boolean =>
+  history.connected && (history.check === 'none' || history.check === 'resume')
+
+/** Appends may be sent, also again. */
+export const mayWrite = mayBeat
+
+/** A claim may be made (rules R2, N3 aside). */
+export const mayClaim = (node: NodeState): boolean => isChecked(node) && node.nowMs >= node.history.noClaimsBeforeMs
+
+export function onConnection(node: NodeState, connected: boolean): void {
+  const { history } = node
+  history.connected = connected
+  history.check = 'identity'
+  history.readingIdentity = undefined
+  history.tailsLeft.clear()
+  tickHistory(node)
+}
+
+/** Asks again for what has not been answered. Called at every tick. */
+export function tickHistory(node: NodeState): void {
+  const { history } = node
+  if (!history.connected) return
+  if (history.check === 'identity' && history.readingIdentity === undefined) {
+    history.readingIdentity = history.highest
+    node.out.push({ kind: 'read identity' })
+  }
+  if (history.check === 'tails' || history.check === 'resume') readTails(node)
+}
+
+export function onIdentity(node: NodeState, identities: Identities | 'unknown'): void {
+  const { history } = node
+  const { readingIdentity: highest } = history
+  history.readingIdentity = undefined
+  if (identities === 'unknown' || highest === undefined) return
+  const reason = history.known === undefined ? undefined : whatBroke(history.known, highest, identities)
+  if (reason?.fatal === true) {
+    node.self.life = { kind: 'left' }
+    const why = refuse('INTERNAL', `${reason.text}; start the nodes anew once an operator has looked at it`)
+    node.out.push(
+      { kind: 'notify', event: { kind: 'history broken', reason: reason.text } },
+      { kind: 'notify', event: { kind: 'refused', why } },
+    )
+    return
+  }
+  if (reason !== undefined) {
+    history.noClaimsBeforeMs = node.nowMs + node.config.timing.waitMs
+    if (reason.lost) becomeForgetful(node, reason.text)
+  }
+  history.known = identities
+  noteReach(history, { control: identities.control.lastSeq, shards: identities.shards.lastSeq })
+  const { life } = node.self
+  history.check = life.kind === 'member' || life.kind === 'leaving' ? 'row' : 'none'
+}
+
+/** R1: remembers how far the logs reached, by everything that is stored or read. */
+export function noteHistory(history: History, input: Input): void {
+  switch (input.kind) {
+    case 'row seen':
+    case 'view seen':
+      return noteReach(history, { control: input.seq, shards: 0 })
+    case 'row written':
+    case 'view written':
+      return noteReach(history, { control: input.result.kind === 'stored' ? input.result.seq : 0, shards: 0 })
+    case 'appended':
+      return noteReach(history, { control: 0, shards: input.result.kind === 'stored' ? input.result.seq : 0 })
+  }
+}
+
+function noteReach(history: History, { control, shards }: Reach): void {
+  const { highest } = history
+  if (control > highest.control || shards > highest.shards)
+    history.highest = { control: Math.max(control, highest.control), shards: Math.max(shards, highest.shards) }
+}
+
+/** The broker lost records and will give their sequences out again: whatever it has now counts, whatever its sequence. */
+function becomeForgetful(node: NodeState, reason: string): void {
+  const { rows } = node.cluster
+  node.history.highest = { control: 0, shards: 0 }
+  for (const [nodeId, seen] of rows) rows.set(nodeId, { ...seen, seq: 0 })
+  node.out.push({ kind: 'notify', event: { kind: 'history broken', reason } })
+}
+
+/** R3: the row still shows this life. */
+export function onRowChecked(node: NodeState): void {
+  if (node.history.check === 'row') beginTails(node, 'tails')
+}
+
+/** N5: a beat was acknowledged after a lapse. */
+export function becomeResuming(node: NodeState): void {
+  if (node.history.check === 'none' || node.history.check === 'resume') beginTails(node, 'resume')
+}
+
+/** The shard's tail was compared, or the shard is held no more. */
+export function tailIsChecked(node: NodeState, shard: string): void {
+  const { history } = node
+  history.tailsLeft.delete(shard)
+  if ((history.check === 'tails' || history.check === 'resume') && history.tailsLeft.size === 0) history.check = 'none'
+}
+
+function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
+  const { history } = node
+  history.check = check
+  history.tailsLeft.clear()
+  for (const shard of node.shards.values())
+    if (shard.epoch > 0 || shard.append !== undefined) history.tailsLeft.add(shard.name)
+  if (history.tailsLeft.size === 0) history.check = 'none'
+  else readTails(node)
+}
+
+function readTails(node: NodeState): void {
+  for (const shard of node.history.tailsLeft)
+    node.out.push({ kind: 'read tail', shard, known: node.shards.get(shard)?.tailSeq ?? 0 })
+}
+
+interface Break {
+  readonly text: string
+  readonly fatal: boolean
+  readonly lost: boolean
+}
+
+/** R1: what is not as it was. */
+function whatBroke(known: Identities, highest: Reach, seen: Identities): Break | undefined {
+  for (const log of ['control', 'shards'] as const) {
+    if (seen[log].created !== known[log].created)
+      return {
+        text: `the ${log} stream was created anew (${known[log].created} -> ${seen[log].created})`,
+        fatal: true,
+        lost: true,
+      }
+    if (seen[log].lastSeq < highest[log])
+      return {
+        text: `the ${log} stream ends at ${seen[log].lastSeq} and was seen at ${highest[log]}`,
+        fatal: false,
+        lost: true,
+      }
+  }
+  if (seen.shards.server !== known.shards.server && seen.shards.replicas === 1)
+    return { text: 'the server was restarted', fatal: false, lost: false }
+  return undefined
+}

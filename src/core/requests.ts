@@ -1,0 +1,111 @@
+/** Requests: which requests a shard has processed, and what it answered, so that the same id is processed once across
+ *  retries, moves and crashes (rule M2). An entry lies in the commit of its own turn, and is kept for the horizon: never
+ *  evicted younger, because then its retry would run again. */
+
+import { limits } from '../base/limits.ts'
+import type { ActorKey } from '../protocol/address.ts'
+import type { RequestEntry } from '../protocol/records.ts'
+
+/** Somebody who waits for the answer to a request. */
+export interface Waiter {
+  readonly id: string
+  readonly replyTo: string
+}
+
+export interface Request {
+  readonly actor: ActorKey
+  readonly request: string
+  readonly hash: number
+  readonly keepMs: number
+  /** Of a durable actor: the entry belongs into commits and checkpoints. */
+  readonly logged: boolean
+  /** Infinite while it is pending. */
+  keepUntilMs: number
+  state: /** Its turn is taken and not committed; the answer goes to all who asked. */
+    | { readonly kind: 'pending'; readonly waiters: Waiter[] }
+    /** The machine keeps it open and answers in a later turn. */
+    | { readonly kind: 'open'; readonly waiters: Waiter[] }
+    | { readonly kind: 'answered'; readonly answer: Uint8Array | 'view' | 'unhandled' }
+}
+
+export interface Requests {
+  readonly entries: Map<string, Request>
+  /** Those that may be forgotten some day, by the second in which their time is over. */
+  readonly ends: Map<number, Request[]>
+}
+
+export const createRequests = (): Requests => ({ entries: new Map(), ends: new Map() })
+
+/** Ids hold any character, so the length of the first part keeps two pairs apart. */
+const keyFor = (actor: ActorKey, request: string): string => `${actor.length}/${actor}/${request}`
+
+export const findRequest = (requests: Requests, actor: ActorKey, request: string): Request | undefined =>
+  requests.entries.get(keyFor(actor, request))
+
+/** Who repeats a request that has no answer yet waits with all who asked before. */
+export function joinRequest(known: Request | undefined, waiter: Waiter): 'waits' | 'does not wait' {
+  if (known === undefined || known.state.kind === 'answered') return 'does not wait'
+  if (!known.state.waiters.some(({ id }) => id === waiter.id)) known.state.waiters.push(waiter)
+  return 'waits'
+}
+
+export const hasRoom = (requests: Requests): boolean => requests.entries.size < limits.requestsPerShardMax
+
+export function addRequest(requests: Requests, entry: Request): void {
+  requests.entries.set(keyFor(entry.actor, entry.request), entry)
+}
+
+/** The request is answered, or kept open: its time runs from now on. */
+export function remember({ ends }: Requests, entry: Request, nowMs: number): void {
+  entry.keepUntilMs = nowMs + entry.keepMs
+  const second = Math.ceil(entry.keepUntilMs / 1_000)
+  const ending = ends.get(second)
+  if (ending === undefined) ends.set(second, [entry])
+  else ending.push(entry)
+}
+
+/** Its turn was undone: the same id may run. */
+export function dropRequest(requests: Requests, entry: Request): void {
+  requests.entries.delete(keyFor(entry.actor, entry.request))
+}
+
+/** Forgets entries whose horizon is over. A pending one has none: somebody still works on it. */
+export function sweepRequests({ entries, ends }: Requests, nowMs: number): void {
+  for (const [second, ending] of ends) {
+    if (second * 1_000 > nowMs) continue
+    ends.delete(second)
+    for (const entry of ending) {
+      const key = keyFor(entry.actor, entry.request)
+      // It may have been remembered anew meanwhile, or be another request of the same name.
+      if (entry.keepUntilMs <= nowMs && entries.get(key) === entry) entries.delete(key)
+    }
+  }
+}
+
+/** The entry as it is logged. Only once its turn is over. */
+export const entryOf = (entry: Request, answer: RequestEntry['answer']): RequestEntry => ({
+  actor: entry.actor,
+  request: entry.request,
+  hash: entry.hash,
+  keepMs: entry.keepMs,
+  answer,
+})
+
+/** Takes logged entries over. Their time starts anew: too long is safe, too short is not. */
+export function restoreRequests(requests: Requests, entries: readonly RequestEntry[], nowMs: number): void {
+  for (const { actor, request, hash, keepMs, answer } of entries) {
+    const state: Request['state'] = answer === 'open' ? { kind: 'open', waiters: [] } : { kind: 'answered', answer }
+    const entry: Request = { actor, request, hash, keepMs, logged: true, keepUntilMs: Infinity, state }
+    addRequest(requests, entry)
+    remember(requests, entry, nowMs)
+  }
+}
+
+/** All that a checkpoint or a package must carry. */
+export function* settledEntries(requests: Requests, withVolatile: boolean): Iterable<RequestEntry> {
+  for (const entry of requests.entries.values()) {
+    if (!entry.logged && !withVolatile) continue
+    if (entry.state.kind === 'answered') yield entryOf(entry, entry.state.answer)
+    else if (entry.state.kind === 'open') yield entryOf(entry, 'open')
+  }
+}
