@@ -1,0 +1,104 @@
+/** Delays (T1): a delayed transition fires once, not before its time by any clock that drifts as far as clocks may, and soon after
+ *  it: once its shard is owned, by a node that nothing disturbs. */
+
+import { limits } from '../../../src/base/limits.ts'
+import { addressOf, shardOf } from '../../../src/protocol/address.ts'
+import type { ActorShown, Wish } from '../ledger.ts'
+import { doneOf, keyOf } from '../ledger.ts'
+import type { Plan } from '../plan.ts'
+import type { Checker, Life, Observation, Witness } from '../witness.ts'
+
+interface Armed {
+  readonly firstMs: number
+  /** Turns may be undone and taken again. */
+  readonly lastMs: number
+  readonly delayMs: number
+}
+
+export class Delays implements Checker {
+  private readonly armed = new Map<string, Armed>()
+  /** By shard. */
+  private readonly ownedMs = new Map<string, number>()
+  /** By process: since when it does what it should; and since when the logs do. */
+  private readonly wellMs = new Map<string, number>()
+  private logsWellMs = 0
+  private readonly witness: Witness
+  private readonly plan: Plan
+  private readonly slackMs: number
+
+  constructor(witness: Witness, plan: Plan) {
+    this.witness = witness
+    this.plan = plan
+    this.slackMs = slackOf(plan)
+  }
+
+  saw(seen: Observation, atMs: number): void {
+    switch (seen.kind) {
+      case 'armed': {
+        const firstMs = this.armed.get(seen.mark)?.firstMs ?? atMs
+        this.armed.set(seen.mark, { firstMs, lastMs: atMs, delayMs: seen.delayMs })
+        return
+      }
+      case 'fired':
+        return this.judgeFiring(seen, atMs)
+      case 'heard':
+        if (seen.event.kind === 'owned') this.ownedMs.set(seen.event.shard, atMs)
+        if (seen.event.kind === 'resumed') this.wellMs.set(seen.life.boot, atMs)
+        return
+      case 'process':
+        this.wellMs.set(seen.life.boot, atMs)
+        return
+      case 'world':
+        this.logsWellMs = atMs
+    }
+  }
+
+  /** All that was armed is due: everything that an actor remembers of it has fired once. */
+  judge(finals: readonly Wish[]): void {
+    for (const final of finals) {
+      const shown = doneOf(final)?.value as ActorShown | undefined
+      if (final.type !== 'timer' || shown === undefined) continue
+      const { marks, fired } = shown.context
+      if (fired.join() !== marks.join())
+        this.witness.violation(`T1: ${keyOf(final)} armed ${marks}, and fired ${fired}`)
+    }
+  }
+
+  private judgeFiring(
+    { life, actor, mark }: { readonly life: Life; readonly actor: string; readonly mark: string },
+    atMs: number,
+  ): void {
+    const armed = this.armed.get(mark)
+    if (armed === undefined) return this.witness.violation(`T1: ${mark} of ${actor} fires and was never armed`)
+    const { drift } = this.plan.faults
+    const { firstMs, lastMs, delayMs } = armed
+    if (atMs < firstMs + delayMs * (1 - 2 * drift) - 1)
+      this.witness.violation(
+        `T1: ${mark} of ${actor} fires ${(atMs - firstMs).toFixed(1)} ms after it was armed for ${delayMs.toFixed(1)} ms`,
+      )
+    const ownedMs = this.ownedMs.get(shardOf(addressOf(actor), 'main', this.plan.shards)) ?? 0
+    const ableMs = Math.max(
+      lastMs + delayMs * (1 + 2 * drift),
+      ownedMs,
+      this.wellMs.get(life.boot) ?? 0,
+      this.logsWellMs,
+    )
+    if (atMs > ableMs + this.slackMs)
+      this.witness.violation(
+        `T1: ${mark} of ${actor} could fire at ${ableMs.toFixed(1)} ms and fires at ${atMs.toFixed(1)} ms`,
+      )
+  }
+}
+
+/** A tick, and the commit before; a move that was begun and given up; a log that is slow or lost. */
+function slackOf({ timing, faults }: Plan): number {
+  const { log, lost, late, crashes, pauses, sleeps, cuts, outages, elections } = faults
+  const movesMayStall = lost + late + crashes + pauses + sleeps + cuts + outages + elections > 0
+  const logsMayStall = log.lost + log.unanswered + log.slow > 0
+  return (
+    100 +
+    timing.tickMs +
+    (movesMayStall || logsMayStall ? 2.5 * limits.handoffStepMs : 0) +
+    (logsMayStall ? 3 * limits.handoffStepMs : 0)
+  )
+}

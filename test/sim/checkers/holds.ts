@@ -1,0 +1,78 @@
+/** Holds (I1, N4): what is held outside is held by one process at a time. A process that is paused cannot let go; from its
+ *  resuming on it has G for that. What it overlaps with meanwhile is what no protocol prevents (E1). */
+
+import type { Checker, Hold, Observation, Witness } from '../witness.ts'
+
+interface OpenHold extends Hold {
+  readonly sinceMs: number
+}
+
+export class Holds implements Checker {
+  private readonly open = new Map<string, OpenHold[]>()
+  /** Until when a process is excused. */
+  private readonly excused = new Map<string, number>()
+  private readonly graceMs: number
+  private readonly witness: Witness
+
+  constructor(witness: Witness, graceMs: number) {
+    this.witness = witness
+    this.graceMs = graceMs
+  }
+
+  saw(seen: Observation, atMs: number): void {
+    if (seen.kind === 'process') return this.note(seen, atMs)
+    if (seen.kind === 'held') this.begin(seen, atMs)
+    else if (seen.kind === 'let go') this.end(seen)
+  }
+
+  /** Nobody holds anything against the rules at this moment: excuses are over. */
+  judge(atMs: number): void {
+    for (const [thing, holds] of this.open) for (const hold of holds) this.judgePair(thing, hold, holds, atMs)
+  }
+
+  private note({ life, what }: Extract<Observation, { kind: 'process' }>, atMs: number): void {
+    if (what === 'stands' || what === 'sleeps') this.excused.set(life.boot, Infinity)
+    if (what === 'resumes') {
+      this.excused.set(life.boot, atMs + this.graceMs)
+      this.judge(atMs)
+    }
+    if (what === 'crashes' || what === 'ends')
+      for (const [thing, holds] of this.open)
+        this.open.set(
+          thing,
+          holds.filter((hold) => hold.life.boot !== life.boot),
+        )
+  }
+
+  private begin(begun: Hold, atMs: number): void {
+    const thing = thingOf(begun)
+    const holds = this.open.get(thing) ?? []
+    const hold = { ...begun, sinceMs: atMs }
+    this.open.set(thing, [...holds, hold])
+    this.judgePair(thing, hold, holds, atMs)
+  }
+
+  private end(over: Hold): void {
+    const thing = thingOf(over)
+    this.open.set(
+      thing,
+      (this.open.get(thing) ?? []).filter(({ id, life }) => id !== over.id || life !== over.life),
+    )
+  }
+
+  private judgePair(thing: string, hold: OpenHold, others: readonly OpenHold[], atMs: number): void {
+    for (const other of others) {
+      if (other === hold) continue
+      // Work that was aborted on one node may still run out there; only a grip waits for its predecessor.
+      if (other.life === hold.life && thing.startsWith('work')) continue
+      if ((this.excused.get(other.life.boot) ?? 0) >= atMs || (this.excused.get(hold.life.boot) ?? 0) >= atMs) continue
+      this.witness.violation(
+        `I1: ${thing} is held by ${shown(hold)} and by ${shown(other)} since ${other.sinceMs.toFixed(1)} ms`,
+      )
+    }
+  }
+}
+
+const thingOf = ({ what, actor }: Hold): string => `${what} of ${actor}`
+
+const shown = ({ life, epoch }: Hold): string => `${life.node}/${life.boot.slice(0, 4)} under epoch ${epoch}`

@@ -1,0 +1,52 @@
+/** Records (I4, I5): the chain of each log is whole, numbers of views and incarnations only grow, and who was declared over
+ *  stays over. */
+
+import type { Row } from '../../../src/protocol/records.ts'
+import type { Checker, Observation, Witness } from '../witness.ts'
+
+export class Records implements Checker {
+  private readonly tails = new Map<string, number>()
+  private readonly rows = new Map<string, Row>()
+  private view = 0
+  private readonly tokens = new Set<string>()
+  private readonly witness: Witness
+
+  constructor(witness: Witness) {
+    this.witness = witness
+  }
+
+  saw(seen: Observation): void {
+    if (seen.kind !== 'stored') return
+    const { name, seq, record } = seen
+    if (this.tokens.has(record.token))
+      this.witness.violation(`S2: the record ${record.token} was stored twice, again at ${seq} of ${name}`)
+    this.tokens.add(record.token)
+    if (record.kind === 'row') return this.judgeRow(record)
+    if (record.kind === 'charter') return
+    if (record.kind === 'view') {
+      if (record.number !== this.view + 1) this.witness.violation(`I4: view ${record.number} follows view ${this.view}`)
+      this.view = record.number
+      return
+    }
+    const tail = this.tails.get(name) ?? 0
+    if (record.prev !== tail)
+      this.witness.violation(
+        `I5: ${record.kind} at ${seq} of ${name} names ${record.prev} as its predecessor, which is ${tail}`,
+      )
+    this.tails.set(name, seq)
+  }
+
+  private judgeRow(row: Row): void {
+    const { id } = row.profile
+    const before = this.rows.get(id)
+    this.rows.set(id, row)
+    if (before === undefined) return
+    const over = before.state === 'dead' || before.state === 'left'
+    if (
+      row.inc < before.inc ||
+      (row.inc === before.inc && over) ||
+      (row.inc === before.inc && row.boot !== before.boot)
+    )
+      this.witness.violation(`I4: the row of ${id} goes from ${before.inc} ${before.state} to ${row.inc} ${row.state}`)
+  }
+}

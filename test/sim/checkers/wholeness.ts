@@ -1,0 +1,52 @@
+/** Wholeness (I6): with faults over, the view names everybody who is there and nobody else, and each shard is owned by the node that
+ *  the ring names: by the log, and by that node's own account. */
+
+import { ringOf } from '../../../src/core/ring.ts'
+import { shardName } from '../../../src/protocol/address.ts'
+import type { View } from '../../../src/protocol/records.ts'
+import type { Process } from '../process.ts'
+import type { Checker, Observation } from '../witness.ts'
+import type { Owners } from './owners.ts'
+
+export class Wholeness implements Checker {
+  private view: View | undefined
+  private readonly owners: Owners
+  private readonly shards: number
+
+  constructor(owners: Owners, shards: number) {
+    this.owners = owners
+    this.shards = shards
+  }
+
+  saw(seen: Observation): void {
+    if (seen.kind === 'stored' && seen.record.kind === 'view') this.view = seen.record
+  }
+
+  /** What is missing, or nothing. */
+  lack(living: readonly Process[]): string | undefined {
+    const { view } = this
+    if (view === undefined) return 'there is no view'
+    const there = living.map(({ life, node }) => `${life.node}.${node.self.inc}`).toSorted()
+    const members = view.members.map(({ id, inc }) => `${id}.${inc}`).toSorted()
+    if (there.join() !== members.join()) return `the view has ${members}, and there are ${there}`
+    if (living.some(({ state }) => state === 'leaves')) return 'somebody is still leaving'
+    for (let index = 0; index < this.shards; index++) {
+      const shard = shardName('main', index)
+      const lack = this.lackOf(shard, ringOf(view).ownerOf(shard), living)
+      if (lack !== undefined) return `${shard}: ${lack}`
+    }
+    return undefined
+  }
+
+  private lackOf(shard: string, wanted: string | undefined, living: readonly Process[]): string | undefined {
+    const standing = this.owners.standing.get(shard)
+    if (standing === undefined || standing.released || standing.owner !== wanted)
+      return `the ring names ${wanted}, and ${standing === undefined ? 'nobody' : standing.owner}${standing?.released ? ' released' : ' owns'} it`
+    for (const { life, node } of living) {
+      const kind = node.shards.get(shard)?.phase.kind
+      if (life.node === wanted ? kind !== 'owned' : kind !== undefined)
+        return `${life.node}, where the ring names ${wanted}, says ${kind}`
+    }
+    return undefined
+  }
+}

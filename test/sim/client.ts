@@ -1,0 +1,180 @@
+/** Client: a caller in a simulated world: the shipped sender on a clock and a wire of its own, and work for it to do. */
+
+import { between, drawToken, type Random } from '../../src/base/random.ts'
+import { type Call, eventCall, plainCall, spawnCall } from '../../src/protocol/call.ts'
+import { decodeViewReply } from '../../src/protocol/cluster.ts'
+import { decode } from '../../src/protocol/codec.ts'
+import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
+import { createSender, type Sender } from '../../src/runtime/sender.ts'
+import { LocalClock } from './clock.ts'
+import { faultyTransport } from './faulty-transport.ts'
+import type { Attempt, Ledger, Wish } from './ledger.ts'
+import { type ActorType, actorTypes } from './machines.ts'
+import type { Wire } from './network.ts'
+import { randomFor } from './plan.ts'
+import { clusterName, type World } from './world.ts'
+
+export class Client {
+  readonly name: string
+  readonly clock: LocalClock
+  readonly wire: Wire
+  private readonly world: World
+  private readonly ledger: Ledger
+  private readonly random: Random
+  private readonly sender: Sender
+  private readonly senderName: string
+  private calls = 0
+  private wishes = 0
+  private working = true
+
+  constructor(world: World, ledger: Ledger, name: string) {
+    const { plan, timeline, network, broker } = world
+    this.world = world
+    this.ledger = ledger
+    this.name = name
+    this.random = randomFor(plan.seed, `client ${name}`)
+    const { drift } = plan.faults
+    this.clock = new LocalClock(timeline, this.random, 1 + between(this.random, -drift, drift))
+    this.wire = network.connect(this.clock)
+    this.senderName = drawToken(randomFor(plan.seed, `sender ${name}`))
+    const transport = faultyTransport(broker, this.wire, world.report)
+    this.sender = createSender({
+      cluster: clusterName,
+      transport,
+      clock: this.clock,
+      // Its first draw is its name, which begins the ids of its frames.
+      random: randomFor(plan.seed, `sender ${name}`),
+      fetchView: async () => {
+        const result = await transport.request(subjectsOf(clusterName).view, new Uint8Array(0), 1_000)
+        return result.kind === 'reply' ? decodeViewReply(result.bytes) : undefined
+      },
+    })
+  }
+
+  /** Makes calls at random moments until it is told to rest. */
+  work(): void {
+    const pauseMs = (-Math.log(1 - this.random.next()) * 1_000) / this.world.plan.callsPerSecond
+    this.world.timeline.in(pauseMs, () => {
+      if (!this.working) return
+      this.doSomething()
+      this.work()
+    })
+  }
+
+  rest(): void {
+    this.working = false
+  }
+
+  /** So that there is somebody to call. */
+  spawnAll(): void {
+    for (const type of actorTypes)
+      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, 'patient')
+  }
+
+  /** Everybody must answer. */
+  getAll(timeoutMs: number): readonly Wish[] {
+    const { plan } = this.world
+    return actorTypes.flatMap((type) =>
+      Array.from({ length: plan.actors }, (_, i) => this.wish('get', type, `a${i}`, timeoutMs)),
+    )
+  }
+
+  private doSomething(): void {
+    const { random } = this
+    const next = random.next()
+    const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
+    const timeoutMs = random.next() < 0.3 ? between(random, 50, 800) : between(random, 800, 6_000)
+    if (next < 0.1) return void this.wish('get', this.pickType(), actor, timeoutMs)
+    if (next < 0.14) return void this.wish('locate', this.pickType(), actor, timeoutMs)
+    if (next < 0.24) return void this.wish('ask', 'timer', actor, timeoutMs)
+    if (next < 0.34) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'holder', actor, timeoutMs)
+    if (next < 0.44) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'cache', actor, timeoutMs)
+    if (next < 0.56) {
+      const mortal = `mortal${Math.floor(random.next() * 2)}`
+      const type = random.next() < 0.7 ? 'journal' : 'holder'
+      return void this.wish(
+        (['spawn', 'stop', 'ask', 'ask', 'get'] as const)[Math.floor(random.next() * 5)]!,
+        type,
+        mortal,
+        timeoutMs,
+      )
+    }
+    // Several at once are on their way together; they must keep their order.
+    const count = random.next() < 0.2 ? Math.floor(between(random, 2, 8)) : 1
+    for (let i = 0; i < count; i++) this.wish(random.next() < 0.6 ? 'ask' : 'tell', 'journal', actor, timeoutMs)
+  }
+
+  private pickType(): ActorType {
+    return actorTypes[Math.floor(this.random.next() * actorTypes.length)]!
+  }
+
+  /** 'patient': tries until it is answered. */
+  private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, patience?: 'patient'): Wish {
+    const { random } = this
+    const number = ++this.wishes
+    const mark = `${this.name}.${number}`
+    const named = (patience !== undefined || random.next() < 0.5) && op !== 'get' && op !== 'locate'
+    const wish: Wish = {
+      client: this.name,
+      number,
+      op,
+      type,
+      actor,
+      mark,
+      delayMs: type === 'timer' && op === 'ask' ? drawDelay(random) : undefined,
+      request: named ? `r.${mark}` : undefined,
+      attempts: [],
+    }
+    this.ledger.wishes.push(wish)
+    void this.attempt(wish, timeoutMs, patience)
+    return wish
+  }
+
+  private async attempt(wish: Wish, timeoutMs: number, patience: 'patient' | undefined): Promise<void> {
+    const { witness, timeline } = this.world
+    const frame = `${this.senderName}.${++this.calls}`
+    const attempt: Attempt = { frame, calledMs: timeline.nowMs, timeoutMs, settledMs: Infinity, outcome: undefined }
+    const count = wish.attempts.push(attempt)
+    const text = `${wish.mark}${count > 1 ? `#${count}` : ''} ${wish.op} ${wish.type}/${wish.actor}`
+    witness.saw({ kind: 'called', text: `${text} within ${timeoutMs.toFixed(0)} ms` })
+    const outcome = await this.sender.call(callOf(wish, timeoutMs))
+    attempt.settledMs = timeline.nowMs
+    attempt.outcome = outcome.kind === 'done' ? { kind: 'done', value: decode(outcome.body) } : outcome
+    witness.saw({
+      kind: 'settled',
+      text: `${text}: ${outcome.kind === 'done' ? shortOf(attempt.outcome) : `${outcome.why.code} ${outcome.why.message}`}`,
+    })
+    if (outcome.kind === 'done' || !outcome.why.retryable || wish.request === undefined) return
+    if (patience === 'patient' || (this.working && count < attemptsMax && this.random.next() < 0.7))
+      timeline.in(between(this.random, 0, 300), () => void this.attempt(wish, timeoutMs, patience))
+  }
+}
+
+const attemptsMax = 4
+
+/** Some are long enough to show whether a crash forgot how much time had passed. */
+const drawDelay = (random: Random): number => between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
+
+function callOf({ op, type, actor, mark, delayMs, request }: Wish, timeoutMs: number): Call {
+  const options = { timeoutMs, ...(request !== undefined && { requestId: request }) }
+  switch (op) {
+    case 'ask':
+    case 'tell':
+      return eventCall(
+        op,
+        type,
+        actor,
+        delayMs === undefined ? { type: 'ADD', mark } : { type: 'ARM', mark, delayMs },
+        options,
+      )
+    case 'spawn':
+      return spawnCall(type, actor, { life: mark }, options)
+    default:
+      return plainCall(op, type, actor, options)
+  }
+}
+
+function shortOf(outcome: Attempt['outcome']): string {
+  const text = JSON.stringify(outcome?.kind === 'done' ? outcome.value : outcome)
+  return text.length > 200 ? `${text.slice(0, 150)}…${text.slice(-50)}` : text
+}

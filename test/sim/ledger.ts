@@ -1,0 +1,60 @@
+/** Ledger: what each caller asked for, and what it was told: the callers' side of every promise. */
+
+import type { Refusal } from '../../src/base/errors.ts'
+import type { Operation } from '../../src/protocol/frames.ts'
+import type { ActorType, JournalContext } from './machines.ts'
+
+export interface Attempt {
+  /** Id of its frames. */
+  readonly frame: string
+  readonly calledMs: number
+  readonly timeoutMs: number
+  settledMs: number
+  /** Undefined until it is settled. */
+  outcome:
+    | { readonly kind: 'done'; readonly value: unknown }
+    | { readonly kind: 'refused'; readonly why: Refusal }
+    | undefined
+}
+
+/** One thing that a client wants. Attempts after the first repeat it under its request id. */
+export interface Wish {
+  readonly client: string
+  /** Order of the wishes of one client. */
+  readonly number: number
+  readonly op: Operation
+  readonly type: ActorType
+  readonly actor: string
+  /** Mark of the event, or of the life that a spawn would begin. */
+  readonly mark: string
+  readonly delayMs: number | undefined
+  readonly request: string | undefined
+  readonly attempts: Attempt[]
+}
+
+/** What `get` shows, and what an ask shows that is answered by the view. */
+export interface ActorShown {
+  readonly status: string
+  readonly value: unknown
+  readonly context: JournalContext
+}
+
+export class Ledger {
+  readonly wishes: Wish[] = []
+
+  open(): number {
+    return this.wishes.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === undefined)).length
+  }
+}
+
+export const keyOf = ({ type, actor }: Pick<Wish, 'type' | 'actor'>): string => `${type}/${actor}`
+
+/** The answer, once one attempt was answered. */
+export const doneOf = ({ attempts }: Wish): (Attempt & { readonly value: unknown }) | undefined => {
+  for (const attempt of attempts)
+    if (attempt.outcome?.kind === 'done') return { ...attempt, value: attempt.outcome.value }
+  return undefined
+}
+
+/** Actors that nobody stops; all others are born and die. */
+export const isMortal = (actor: string): boolean => actor.startsWith('mortal')

@@ -1,0 +1,189 @@
+/** Machines: the actors of a simulated world. Each keeps a journal of the marks it was sent, so that what happened, how often and in
+ *  which order can be read from its state afterwards. They are made anew for each process, with a probe that knows where they run.
+ *
+ *      journal   durable; answers by itself; a plain action after each mark
+ *      cache     the same, volatile
+ *      timer     one delayed transition at a time, armed by an event
+ *      holder    holds something outside all the time, and works at a promise that begins again when it is done */
+
+import { assign, fromPromise, setup } from 'xstate'
+import { sleep, type Clock } from '../../src/base/clock.ts'
+import { between, type Random } from '../../src/base/random.ts'
+import { type ActorDefinition, defineActor } from '../../src/runtime/definition.ts'
+import { held } from '../../src/runtime/held.ts'
+import { epochOf } from '../../src/runtime/host-stage.ts'
+import { reply } from '../../src/runtime/reply.ts'
+
+export const actorTypes = ['journal', 'cache', 'timer', 'holder'] as const
+export type ActorType = (typeof actorTypes)[number]
+
+export interface JournalContext {
+  /** The mark of the spawn that began this life. */
+  readonly life: string
+  readonly marks: readonly string[]
+  /** Of the marks so far. */
+  readonly digest: number
+  readonly armed: string
+  readonly fired: readonly string[]
+  readonly done: number
+}
+
+/** What `journal` and `cache` answer. */
+export interface JournalReply {
+  readonly life: string
+  readonly length: number
+  readonly digest: number
+}
+
+export type JournalEvent =
+  | { readonly type: 'ADD'; readonly mark: string }
+  | { readonly type: 'ARM'; readonly mark: string; readonly delayMs: number }
+
+/** What the machines of one process are given to see and wait with. */
+export interface Probe {
+  readonly clock: Clock
+  readonly random: Random
+  /** Longest time that letting go takes. */
+  readonly stopMsMax: number
+  acted(actor: string, mark: string, epoch: number): void
+  armed(actor: string, mark: string, delayMs: number): void
+  fired(actor: string, mark: string): void
+  /** Returns what lets go. */
+  hold(actor: string, what: 'grip' | 'work', epoch: number): () => void
+}
+
+export const digestOf = (digest: number, mark: string): number => {
+  let mixed = digest
+  for (let i = 0; i < mark.length; i++) mixed = Math.imul(mixed ^ mark.charCodeAt(i), 0x01000193)
+  return mixed >>> 0
+}
+
+export function definitionsFor(probe: Probe): readonly ActorDefinition<any, any>[] {
+  return [
+    defineActor({ type: 'journal', machine: journalMachine(probe, 'journal') }),
+    defineActor({ type: 'cache', machine: journalMachine(probe, 'cache'), durability: 'volatile' }),
+    defineActor({ type: 'timer', machine: timerMachine(probe) }),
+    defineActor({ type: 'holder', machine: holderMachine(probe), releaseTimeoutMs: 2_000 }),
+  ]
+}
+
+const types = {} as {
+  context: JournalContext
+  events: JournalEvent
+  input: { readonly life: string } | undefined
+}
+
+const begin = ({ input }: { readonly input: { readonly life: string } | undefined }): JournalContext => ({
+  life: input?.life ?? '',
+  marks: [],
+  digest: 0,
+  armed: '',
+  fired: [],
+  done: 0,
+})
+
+const note = (context: JournalContext, mark: string): Partial<JournalContext> => ({
+  marks: [...context.marks, mark],
+  digest: digestOf(context.digest, mark),
+})
+
+const shown = ({ life, marks, digest }: JournalContext): JournalReply => ({ life, length: marks.length, digest })
+
+const journalMachine = (probe: Probe, type: ActorType) =>
+  setup({ types }).createMachine({
+    context: begin,
+    on: {
+      ADD: {
+        actions: [
+          assign(({ context, event }) => note(context, event.mark)),
+          ({ self, event, system }) => probe.acted(`${type}/${self.id}`, event.mark, epochOf(system).epoch),
+          reply(({ context }) => shown(context)),
+        ],
+      },
+    },
+  })
+
+const timerMachine = (probe: Probe) =>
+  setup({
+    types: { ...types, context: {} as JournalContext & { delayMs: number } },
+    delays: { armed: ({ context }) => context.delayMs },
+  }).createMachine({
+    context: (given) => ({ ...begin(given), delayMs: 0 }),
+    initial: 'idle',
+    states: {
+      idle: {
+        on: {
+          ARM: {
+            target: 'armed',
+            actions: assign(({ context, event, self }) => {
+              probe.armed(`timer/${self.id}`, event.mark, event.delayMs)
+              return { ...note(context, event.mark), armed: event.mark, delayMs: event.delayMs }
+            }),
+          },
+        },
+      },
+      armed: {
+        after: {
+          armed: {
+            target: 'idle',
+            actions: assign(({ context, self }) => {
+              probe.fired(`timer/${self.id}`, context.armed)
+              return { fired: [...context.fired, context.armed] }
+            }),
+          },
+        },
+      },
+    },
+  })
+
+const holderMachine = (probe: Probe) => {
+  const wait = (maxMs: number): Promise<void> => sleep(probe.clock, between(probe.random, 0, maxMs))
+  const grip = held<() => void, { readonly actor: string }>({
+    async start({ input, epoch, signal }) {
+      if (probe.random.next() < 0.5) await wait(probe.stopMsMax)
+      signal.throwIfAborted()
+      return probe.hold(input.actor, 'grip', epoch)
+    },
+    async stop(letGo) {
+      if (probe.random.next() < 0.7) await wait(probe.stopMsMax)
+      letGo()
+    },
+  })
+  const work = fromPromise<number, { readonly actor: string }>(async ({ input, signal, system }) => {
+    const letGo = probe.hold(input.actor, 'work', epochOf(system).epoch)
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    await Promise.race([wait(1_000), aborted])
+    if (signal.aborted && probe.random.next() < 0.5) await wait(probe.stopMsMax)
+    letGo()
+    return 1
+  })
+  const input = ({ self }: { readonly self: { readonly id: string } }) => ({ actor: `holder/${self.id}` })
+  return setup({ types, actors: { grip, work } }).createMachine({
+    context: begin,
+    type: 'parallel',
+    on: {
+      ADD: {
+        actions: [assign(({ context, event }) => note(context, event.mark)), reply(({ context }) => shown(context))],
+      },
+    },
+    states: {
+      grip: { invoke: { src: 'grip', input } },
+      work: {
+        initial: 'working',
+        states: {
+          working: {
+            invoke: {
+              src: 'work',
+              input,
+              onDone: {
+                target: 'working',
+                reenter: true,
+                actions: assign({ done: ({ context }) => context.done + 1 }),
+              },
+            },
+          },
+        },
+      },
+    },
+  })
+}

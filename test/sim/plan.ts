@@ -1,0 +1,98 @@
+/** Plan: what a run is: the size of the cluster, its lengths of time, its limits, its work and its faults, all drawn from the seed.
+ *  The same seed is the same plan, and the same run. */
+
+import { limits } from '../../src/base/limits.ts'
+import { between, type Random, seededRandom } from '../../src/base/random.ts'
+import { checkTiming, type Timing } from '../../src/core/timing.ts'
+import { drawFaults, type Faults } from './faults.ts'
+
+export interface Plan {
+  readonly seed: number
+  readonly timing: Timing
+  readonly nodes: number
+  readonly shards: number
+  readonly recordBytesMax: number
+  readonly limits: Partial<typeof limits>
+  readonly clients: number
+  /** Actors of each type. */
+  readonly actors: number
+  /** Of one client, on average. */
+  readonly callsPerSecond: number
+  /** How long the faults last. */
+  readonly troubleMs: number
+  readonly faults: Faults
+}
+
+export function drawPlan(seed: number): Plan {
+  const random = seededRandom(seed)
+  const timing = drawTiming(random)
+  const drawnLimits = drawLimits(random)
+  const faults = drawFaults(random, timing)
+  // The memory of refusals is as small as the mailbox: a frame that the network doubles, refused once, might run once it is forgotten.
+  if (faults.doubled > 0) delete drawnLimits.parkedFramesMax
+  return {
+    seed,
+    timing,
+    nodes: 1 + Math.floor(between(random, 0, 5)),
+    shards: [3, 4, 8, 16][Math.floor(between(random, 0, 4))]!,
+    recordBytesMax: random.next() < 0.1 ? 20_000 : 900_000,
+    limits: drawnLimits,
+    clients: 1 + Math.floor(between(random, 0, 4)),
+    actors: 1 + Math.floor(between(random, 0, 6)),
+    callsPerSecond: between(random, 3, 25),
+    troubleMs: between(random, 5_000, 15_000),
+    faults,
+  }
+}
+
+/** Short leases, so that much happens in little time. */
+function drawTiming(random: Random): Timing {
+  const leaseMs = [240, 400, 800, 2_000][Math.floor(between(random, 0, 4))]!
+  const stopMs = leaseMs / 4
+  const timing: Timing = {
+    leaseMs,
+    stopMs,
+    beatMs: leaseMs / 4,
+    beatTimeoutMs: leaseMs / 4,
+    waitMs: leaseMs * 1.375,
+    tickMs: leaseMs / 12,
+    gapMs: leaseMs / 3,
+  }
+  checkTiming(timing)
+  return timing
+}
+
+/** Some runs meet limits that others never reach. */
+function drawLimits(random: Random): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
+  const drawn: Partial<Record<keyof typeof limits, number>> = {}
+  const maybe = (name: keyof typeof limits, ...values: readonly number[]): void => {
+    if (random.next() < 0.3) drawn[name] = values[Math.floor(between(random, 0, values.length))]!
+  }
+  // Checkpoints of small logs, and in parts.
+  if (random.next() < 0.4) {
+    drawn.checkpointLogBytesMin = between(random, 1_000, 10_000)
+    drawn.checkpointInlineBytesMax = between(random, 500, 10_000)
+    drawn.chunkBytes = between(random, 500, 3_000)
+  }
+  maybe('turnsPerCommitMax', 1, 3)
+  maybe('appendsInFlightMax', 1, 2)
+  maybe('claimsAtOnceMax', 1, 2)
+  maybe('handoffsAtOnceMax', 1, 2)
+  maybe('replyKeptBytesMax', 10)
+  if (random.next() < 0.1) maybe('parkedFramesMax', 30, 60)
+  return drawn as ReturnType<typeof drawLimits>
+}
+
+/** Puts the limits of a plan in force. Returns what takes them back. */
+export function applyLimits(drawn: Partial<typeof limits>): () => void {
+  const before = { ...limits }
+  Object.assign(limits, drawn)
+  return () => void Object.assign(limits, before)
+}
+
+/** Chance for one purpose: what one part of a run draws does not move what another draws. */
+export function randomFor(seed: number, purpose: string): Random {
+  let mixed = seed | 0
+  for (let i = 0; i < purpose.length; i++) mixed = Math.imul(mixed ^ purpose.charCodeAt(i), 0x01000193) + 0x9e37
+  return seededRandom(mixed)
+}

@@ -1,0 +1,194 @@
+/** Process: one life of one node: the shipped loop with the shipped core and host, on its own clock and its own wire. */
+
+import { drawToken, type Random } from '../../src/base/random.ts'
+import type { NodeEvent } from '../../src/core/effects.ts'
+import type { NodeState, TypePolicy } from '../../src/core/state.ts'
+import { addressOf, shardOf } from '../../src/protocol/address.ts'
+import { encodeViewReply } from '../../src/protocol/cluster.ts'
+import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
+import type { Host, HostListener } from '../../src/protocol/turn.ts'
+import { createHost } from '../../src/runtime/host.ts'
+import { createAnswerLink } from '../../src/runtime/link.ts'
+import { createLoop, type Loop } from '../../src/runtime/loop.ts'
+import { LocalClock } from './clock.ts'
+import { faultyLog } from './faulty-log.ts'
+import { faultyTransport } from './faulty-transport.ts'
+import { definitionsFor } from './machines.ts'
+import type { Wire } from './network.ts'
+import type { Life, Observation } from './witness.ts'
+import { clusterName, streams, type World } from './world.ts'
+
+export class Process {
+  readonly life: Life
+  readonly clock: LocalClock
+  readonly wire: Wire
+  state: 'runs' | 'leaves' | 'ended' = 'runs'
+  /** The cluster refused it, or it is done. */
+  readonly ended: Promise<'left' | 'refused' | 'killed'>
+  #end!: (how: 'left' | 'refused' | 'killed') => void
+  readonly #world: World
+  readonly #loop: Loop
+  readonly #closes: (() => unknown)[] = []
+
+  constructor(world: World, id: string, random: Random, rate: number) {
+    const { plan, network, timeline, broker, witness } = world
+    this.#world = world
+    this.life = { node: id, boot: drawToken(random) }
+    this.clock = new LocalClock(timeline, random, rate)
+    this.wire = network.connect(this.clock)
+    this.ended = new Promise((resolve) => (this.#end = resolve))
+    const { clock, wire, life } = this
+
+    const report = (error: unknown): void =>
+      this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    const transport = faultyTransport(broker, wire, report)
+    const control = faultyLog(broker, streams.control, wire, report)
+    const shards = faultyLog(broker, streams.shards, wire, report)
+    const subjects = subjectsOf(clusterName)
+    let holds = 0
+    const definitions = definitionsFor({
+      clock,
+      random,
+      stopMsMax: plan.timing.stopMs / 2,
+      acted: (actor, mark, epoch) => this.#saw({ kind: 'acted', life, actor, mark, epoch }),
+      armed: (actor, mark, delayMs) => this.#saw({ kind: 'armed', life, actor, mark, delayMs }),
+      fired: (actor, mark) => this.#saw({ kind: 'fired', life, actor, mark }),
+      hold: (actor, what, epoch) => {
+        const hold = { life, actor, what, id: ++holds, epoch }
+        this.#saw({ kind: 'held', ...hold })
+        return () => this.#saw({ kind: 'let go', ...hold })
+      },
+    })
+    const answers = createAnswerLink({ transport, clock, nodeId: id })
+    const types = definitions.map(({ type, group, version }) => ({ type, group, version }))
+    const policies = new Map(definitions.map((definition): [string, TypePolicy] => [definition.type, definition]))
+    this.#loop = createLoop({
+      config: {
+        profile: { id, types },
+        boot: life.boot,
+        timing: plan.timing,
+        shards: plan.shards,
+        recordBytesMax: plan.recordBytesMax,
+        types: policies,
+      },
+      clock,
+      transport,
+      connections: [transport],
+      control,
+      shards,
+      subjects,
+      createHost: (listener) => this.#watched(createHost({ definitions, clock, listener: this.#listener(listener) })),
+      answer: (replyTo, answer) => {
+        if (answer.kind === 'refused') this.#saw({ kind: 'refused', life, frame: answer.id, code: answer.why.code })
+        answers.send(replyTo, [answer])
+      },
+      onEvent: (event) => this.#hear(event),
+      onCrash: report,
+    })
+    this.#closes.push(
+      transport.subscribe(
+        subjects.view,
+        ({ replyTo }) => {
+          if (replyTo !== undefined) transport.publish(replyTo, encodeViewReply(this.node.cluster.view))
+        },
+        { queue: 'gateway' },
+      ),
+      () => transport.close(),
+      () => control.close(),
+      () => shards.close(),
+    )
+    witness.saw({ kind: 'process', life, what: 'starts' })
+    this.#loop.start()
+  }
+
+  /** For reading only. */
+  get node(): NodeState {
+    return this.#loop.node
+  }
+
+  /** How its core stands, for those who look for what went wrong. */
+  describe(): string {
+    const { self, history, shards } = this.node
+    const phases = [...shards.values()].map(({ name, phase, append, inFlight, epoch }) => {
+      const open = append === undefined ? '' : ` ${append.record.kind} ${append.state}`
+      return `${name} e${epoch} ${JSON.stringify({ ...phase, entries: undefined })}${open}${inFlight === undefined ? '' : ' in flight'}`
+    })
+    return [
+      `${this.life.node} at ${this.node.nowMs.toFixed(1)}: ${self.life.kind} ${self.inc}, ${history.check}`,
+      ...phases,
+    ].join('\n          ')
+  }
+
+  leave(timeoutMs: number): void {
+    if (this.state !== 'runs') return
+    this.state = 'leaves'
+    this.clock.hear(() => this.#loop.tell({ kind: 'leave', timeoutMs }))
+  }
+
+  /** Everything in memory is lost. */
+  kill(how: 'left' | 'refused' | 'killed' = 'killed'): void {
+    if (this.state === 'ended') return
+    this.state = 'ended'
+    this.#world.witness.saw({ kind: 'process', life: this.life, what: how === 'killed' ? 'crashes' : 'ends' })
+    this.clock.kill()
+    this.wire.close()
+    for (const close of this.#closes) close()
+    this.#loop.stop()
+    this.#end(how)
+  }
+
+  #hear(event: NodeEvent): void {
+    this.#saw({ kind: 'heard', life: this.life, event })
+    if (event.kind === 'history broken') this.#world.witness.violation(`${this.life.node}: ${event.reason}`)
+    if (event.kind === 'left' || event.kind === 'refused') this.clock.soon(() => this.kill(event.kind))
+  }
+
+  #listener(listener: Pick<HostListener, 'internal'>): HostListener {
+    const { life } = this
+    return {
+      ...listener,
+      effectFailed: (actor, thrown) =>
+        this.#saw({
+          kind: 'broken',
+          life,
+          text: `${actor}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
+        }),
+      logged: () => {},
+      emitted: () => {},
+    }
+  }
+
+  /** The host, with everything seen that acts. */
+  #watched(host: Host): Host {
+    const epochs = new Map<string, number>()
+    const { shards } = this.#world.plan
+    const { life } = this
+    const act = (what: 'turn' | 'perform' | 'wake', actor: string, epoch: number, cause: string): void =>
+      this.#saw({ kind: 'act', what, life, shard: shardOf(addressOf(actor), 'main', shards), actor, epoch, cause })
+    return {
+      ...host,
+      take: (turn) => {
+        const { cause } = turn
+        act('turn', turn.actor, turn.epoch, cause.kind === 'event' ? cause.request : cause.kind)
+        const result = host.take(turn)
+        if (result.effects) epochs.set(`${turn.actor}#${turn.number}`, turn.epoch)
+        return result
+      },
+      perform: (actor, turn) => {
+        const name = `${actor}#${turn}`
+        act('perform', actor, epochs.get(name) ?? -1, `turn ${turn}`)
+        epochs.delete(name)
+        host.perform(actor, turn)
+      },
+      wake: (actor, stored, elapsedMs, epoch) => {
+        act('wake', actor, epoch, '')
+        host.wake(actor, stored, elapsedMs, epoch)
+      },
+    }
+  }
+
+  /** The dead tell nothing. */
+  #saw(observation: Observation): void {
+    if (this.state !== 'ended') this.#world.witness.saw(observation)
+  }
+}

@@ -1,0 +1,161 @@
+/** Simulation: one run of a whole cluster from one seed: trouble for a while, then calm, in which everything must become whole again,
+ *  be answered and add up. */
+
+import { limits } from '../../src/base/limits.ts'
+import { addressOf, shardOf } from '../../src/protocol/address.ts'
+import { judgeCalls } from './checkers/calls.ts'
+import { Delays } from './checkers/delays.ts'
+import { Effects } from './checkers/effects.ts'
+import { Holds } from './checkers/holds.ts'
+import { judgeJournals } from './checkers/journals.ts'
+import { Memory } from './checkers/memory.ts'
+import { Owners } from './checkers/owners.ts'
+import { Pace } from './checkers/pace.ts'
+import { Records } from './checkers/records.ts'
+import { Wholeness } from './checkers/wholeness.ts'
+import { Client } from './client.ts'
+import { Fate } from './fate.ts'
+import { doneOf, Ledger, type Wish } from './ledger.ts'
+import { applyLimits, drawPlan, type Plan } from './plan.ts'
+import { Transcript } from './transcript.ts'
+import { type Checker, type Observation } from './witness.ts'
+import { createWorld, type World } from './world.ts'
+
+export interface Outcome {
+  readonly plan: Plan
+  readonly violations: readonly string[]
+  readonly transcript: readonly string[]
+  readonly hash: string
+  readonly events: number
+  readonly calls: number
+  readonly answered: number
+  /** How long after the end of the faults everything was whole. */
+  readonly wholeAfterMs: number
+  readonly simulatedMs: number
+}
+
+export interface SimulationOptions {
+  /** Hears each line of the transcript as it is written. */
+  readonly echo?: (line: string) => void
+  /** Takes the place of the drawn plan. */
+  readonly plan?: Plan
+}
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Outcome> {
+  const plan = options.plan ?? drawPlan(seed)
+  const restore = applyLimits(plan.limits)
+  try {
+    return await runWorld(createWorld(plan), options)
+  } finally {
+    restore()
+  }
+}
+
+async function runWorld(world: World, options: SimulationOptions): Promise<Outcome> {
+  const { plan, timeline, network, witness } = world
+  const { faults, timing } = plan
+  const transcript = new Transcript(options.echo)
+  const ledger = new Ledger()
+  const owners = new Owners(witness)
+  const wholeness = new Wholeness(owners, plan.shards)
+  const holds = new Holds(witness, timing.stopMs + 10)
+  const delays = new Delays(witness, plan)
+  const effects = new Effects(witness)
+  const memory = new Memory()
+  witness.add(memory)
+  const refused = new Set<string>()
+  witness.add({ saw: (seen) => void (seen.kind === 'refused' && refused.add(seen.frame)) })
+  const unheard: Checker = {
+    saw: (seen: Observation) => seen.kind === 'broken' && witness.violation(`nobody hears: ${seen.text}`),
+  }
+  for (const checker of [
+    transcript,
+    owners,
+    new Records(witness),
+    new Pace(witness),
+    wholeness,
+    holds,
+    delays,
+    effects,
+    unheard,
+  ])
+    witness.add(checker)
+
+  const fate = new Fate(world)
+  const clients = Array.from({ length: plan.clients }, (_, i) => new Client(world, ledger, `c${i + 1}`))
+  clients[0]!.spawnAll()
+  for (const client of clients) client.work()
+
+  const hasFailed = (): boolean => witness.violations.length > 0 || timeline.events > eventsMax
+  const runUntil = (atMs: number, isOver = (): boolean => false): Promise<void> => {
+    timeline.at(atMs, () => {})
+    return timeline.run(() => timeline.nowMs >= atMs || hasFailed() || isOver())
+  }
+
+  await runUntil(plan.troubleMs)
+  witness.saw({ kind: 'world', text: 'faults are over' })
+  network.becomeCalm()
+  fate.becomeCalm()
+  const calmMs = timeline.nowMs
+  const wholeBoundMs = boundMs(plan)
+  let nextLookMs = 0
+  let lack: string | undefined
+  await runUntil(calmMs + wholeBoundMs, () => {
+    if (timeline.nowMs < nextLookMs) return false
+    nextLookMs = timeline.nowMs + lookMs
+    lack = wholeness.lack(fate.living)
+    return lack === undefined
+  })
+  const wholeAfterMs = timeline.nowMs - calmMs
+  if (!hasFailed() && lack !== undefined)
+    witness.violation(`I6: not whole ${wholeBoundMs.toFixed(0)} ms after the end of the faults: ${lack}`)
+  witness.saw({ kind: 'world', text: 'the cluster is whole' })
+  for (const client of clients) client.rest()
+  await runUntil(timeline.nowMs + restMs)
+
+  const askers = clients[0]!
+  const finals: readonly Wish[] = hasFailed() ? [] : askers.getAll(2_000)
+  await runUntil(timeline.nowMs + 2_100)
+  if (!hasFailed()) {
+    lack = wholeness.lack(fate.living)
+    if (lack !== undefined) witness.violation(`I6: not whole any more: ${lack}`)
+    for (const final of finals)
+      if (doneOf(final) === undefined)
+        witness.violation(
+          `I6: ${final.mark} has no answer from ${final.type}/${final.actor}: ${JSON.stringify(final.attempts[0]?.outcome)}`,
+        )
+    judgeCalls(witness, ledger.wishes, faults.drift)
+    judgeJournals(witness, ledger.wishes, finals, {
+      mayRunLate: faults.late > 0 || faults.reordered,
+      mayForget: (key) => memory.forgetful.has(shardOf(addressOf(key), 'main', plan.shards)),
+      refused,
+    })
+    delays.judge(finals)
+    effects.judge(ledger.wishes, finals)
+    holds.judge(timeline.nowMs)
+  }
+  if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)
+  if (witness.violations.length > 0)
+    for (const process of fate.living) witness.saw({ kind: 'world', text: process.describe() })
+  for (const process of fate.living) process.kill()
+
+  return {
+    plan,
+    violations: witness.violations,
+    transcript: transcript.lines,
+    hash: transcript.hash(),
+    events: timeline.events,
+    calls: ledger.wishes.length,
+    answered: ledger.wishes.filter((wish) => doneOf(wish) !== undefined).length,
+    wholeAfterMs,
+    simulatedMs: timeline.nowMs,
+  }
+}
+
+const eventsMax = 2_000_000
+const lookMs = 20
+/** The longest call and the longest delayed transition are over by then. */
+const restMs = 11_000
+
+/** I6: 2W + T, and the handoffs of what must move then. */
+const boundMs = ({ timing, shards }: Plan): number => 2 * timing.waitMs + limits.handoffStepMs + 300 * shards + 4_000

@@ -1,0 +1,92 @@
+/** Transcript: a run as text, one line an observation. Two runs of one seed must write the same: its hash is the test of that. */
+
+import { createHash } from 'node:crypto'
+import type { NodeEvent } from '../../src/core/effects.ts'
+import type { Checker, Life, Observation } from './witness.ts'
+
+export class Transcript implements Checker {
+  readonly lines: string[] = []
+  private readonly echo: ((line: string) => void) | undefined
+
+  constructor(echo?: (line: string) => void) {
+    this.echo = echo
+  }
+
+  saw(observation: Observation, atMs: number): void {
+    const line = `${atMs.toFixed(2).padStart(9)} ${textOf(observation)}`
+    this.lines.push(line)
+    this.echo?.(line)
+  }
+
+  hash(): string {
+    const hash = createHash('sha1')
+    for (const line of this.lines) hash.update(line)
+    return hash.digest('hex').slice(0, 12)
+  }
+}
+
+function textOf(seen: Observation): string {
+  switch (seen.kind) {
+    case 'stored':
+      return `log    ${seen.name} @${seen.seq} ${recordText(seen)}`
+    case 'act':
+      return `${nameOf(seen.life)} ${seen.what} ${seen.shard} ${seen.actor} e${seen.epoch} ${seen.cause}`
+    case 'held':
+    case 'let go':
+      return `${nameOf(seen.life)} ${seen.kind} ${seen.what} ${seen.id} of ${seen.actor} e${seen.epoch}`
+    case 'armed':
+      return `${nameOf(seen.life)} ${seen.actor} armed ${seen.mark} for ${seen.delayMs.toFixed(0)} ms`
+    case 'fired':
+      return `${nameOf(seen.life)} ${seen.actor} fired ${seen.mark}`
+    case 'acted':
+      return `${nameOf(seen.life)} acts ${seen.mark} of ${seen.actor} e${seen.epoch}`
+    case 'process':
+      return `${nameOf(seen.life)} ==== ${seen.what}`
+    case 'heard':
+      return `${nameOf(seen.life)} -- ${eventText(seen.event)}`
+    case 'broken':
+      return `${seen.life ? nameOf(seen.life) : 'world '} !!!! ${seen.text}`
+    case 'refused':
+      return `${nameOf(seen.life)} refuses ${seen.frame} as ${seen.code}`
+    case 'called':
+      return `call   ${seen.text}`
+    case 'settled':
+      return `answer ${seen.text}`
+    case 'world':
+      return `world  ==== ${seen.text}`
+  }
+}
+
+const nameOf = ({ node, boot }: Life): string => `${node}/${boot.slice(0, 4)}`.padEnd(6)
+
+function recordText({ record }: Extract<Observation, { kind: 'stored' }>): string {
+  switch (record.kind) {
+    case 'row':
+      return `row ${record.profile.id} inc ${record.inc} ${record.state} beat ${record.beat}`
+    case 'view':
+      return `view ${record.number}: ${record.members.map(({ id, inc, state }) => `${id}.${inc}${state === 'leaving' ? '-' : ''}`).join(' ')}`
+    case 'charter':
+      return 'charter'
+    case 'claim':
+      return `claim by ${record.owner}.${record.inc} over ${record.over}`
+    case 'commit':
+      return `commit by ${record.owner}.${record.inc} e${record.epoch}: ${record.actors.map(([actor, stored]) => (stored === null ? `-${actor}` : actor)).join(' ')} ids ${record.requests.map(({ request }) => request).join(' ')}`
+    case 'checkpoint':
+      return `checkpoint by ${record.owner}.${record.inc} e${record.epoch} covers ${record.covers}${Array.isArray(record.content) ? ' in parts' : ''}`
+    case 'release':
+      return `release by ${record.owner}.${record.inc} e${record.epoch} to ${record.to} ${record.handoff}`
+  }
+}
+
+function eventText(event: NodeEvent): string {
+  switch (event.kind) {
+    case 'view':
+      return `view ${event.view.number}`
+    case 'refused':
+      return `refused: ${event.why.message}`
+    default: {
+      const { kind, ...rest } = event
+      return `${kind} ${Object.values(rest).join(' ')}`
+    }
+  }
+}
