@@ -13,7 +13,7 @@ import { answer, happen, isCollecting, isFull, markDirty } from './commit.ts'
 import { armDue, dueOf, takeDue } from './due.ts'
 import type { Effect } from './effects.ts'
 import { releaseMsOf } from './handoff.ts'
-import { refusalOf } from './lanes.ts'
+import { noteOpening, refusalOf } from './lanes.ts'
 import { type Delivery, putBack, take } from './mailbox.ts'
 import { follow, refuseFrame, spawned, waiterOf, weightOfRequest } from './outcome.ts'
 import { addRequest, findRequest, hasRoom, joinRequest } from './requests.ts'
@@ -147,6 +147,7 @@ function openRequest(
   const hash = hashBytes(delivery.body, delivery.op.charCodeAt(0))
   const known = findRequest(shard.requests, key, id)
   if (known !== undefined) return again(node, shard, delivery, key, entry, known, hash)
+  if (noteOpening(shard.lanes, delivery.from, delivery) === 'again') return undefined
   if (!hasRoom(shard.requests))
     return refuseFrame(
       node,
@@ -159,7 +160,7 @@ function openRequest(
     actor: key,
     request: id,
     hash,
-    // Without an id of the caller's only this sender repeats it, and not after its deadline.
+    // Without an id of the caller's only this sender repeats it, and not after its deadline; what comes later is told by its lane.
     keepMs:
       delivery.request === undefined
         ? Math.ceil(delivery.deadlineMs - node.nowMs) + limits.handoffStepMs

@@ -12,6 +12,9 @@
  *    frame is held until its sender has sent the earlier ones again.
  *  - A frame below `base` must not run any more: its caller has an answer, or it comes again under a higher number.
  *  - A frame from `base` to `next` was admitted before. The shard's memory of request ids answers it (rule M2).
+ *  - `first`, the number of its first sending, grows from call to call. A request whose `first` is not above the highest one opened
+ *    was opened before, however late it comes and under whatever number: if the shard has forgotten it meanwhile (rule M2),
+ *    nobody waits for it, and it must not run again.
  *  - A refusal is as final as a reply. A frame that was sent twice, and refused the first time ("did not run"), would otherwise
  *    run after all, and after later ones. The memory of refusals is bounded; when it is full it forgets the oldest.
  *
@@ -44,6 +47,8 @@ interface Generation<F extends Frame> {
 interface Lane<F extends Frame> {
   base: number
   next: number
+  /** The highest `first` of its requests that were opened. */
+  opened: number
   /** Frames by their numbers, all above `next`. */
   readonly held: Map<number, { readonly frame: F; readonly untilMs: number }>
 }
@@ -62,7 +67,7 @@ export const createLanes = <F extends Frame = Frame>(): Lanes<F> => ({
 
 /** Takes in a frame of the sender `from`. Returns the frames to process, or to answer again, now and in this order. */
 export function admit<F extends Frame>(lanes: Lanes<F>, from: string, frame: F, nowMs: number): readonly F[] {
-  const lane = laneOf(lanes, `${from}/${frame.type}/${frame.actor}`, frame.base)
+  const lane = laneOf(lanes, laneName(from, frame), frame.base)
   const due = frame.base > lane.base ? raiseBase(lanes, lane, frame.base) : []
   if (frame.lane < lane.base) return due
   if (frame.lane > lane.next) {
@@ -72,6 +77,16 @@ export function admit<F extends Frame>(lanes: Lanes<F>, from: string, frame: F, 
   }
   if (frame.lane === lane.next) lane.next++
   return [...due, frame, ...takeDue(lanes, lane)]
+}
+
+/** A request is opened that the shard does not remember. 'again': it ran, and was forgotten. */
+export function noteOpening<F extends Frame>(lanes: Lanes<F>, from: string, frame: F): 'first' | 'again' {
+  const name = laneName(from, frame)
+  const lane = lanes.young.lanes.get(name) ?? lanes.old.lanes.get(name)
+  if (lane === undefined) return 'first'
+  if (frame.first <= lane.opened) return 'again'
+  lane.opened = frame.first
+  return 'first'
 }
 
 /** The refusal that the frame of this id was given before. */
@@ -106,6 +121,8 @@ export function clear<F extends Frame>(lanes: Lanes<F>): readonly F[] {
   return held.map(([, { frame }]) => frame)
 }
 
+const laneName = (from: string, { type, actor }: Frame): string => `${from}/${type}/${actor}`
+
 const noRoom = refuse('OVERLOADED', 'too many requests wait here for earlier ones that have not arrived')
 
 const createGeneration = <F extends Frame>(): Generation<F> => ({ lanes: new Map(), refusals: new Map() })
@@ -120,7 +137,7 @@ function becomeOld<F extends Frame>(lanes: Lanes<F>, nowMs: number): void {
 function laneOf<F extends Frame>(lanes: Lanes<F>, name: string, base: number): Lane<F> {
   const known = lanes.young.lanes.get(name)
   if (known !== undefined) return known
-  const lane = lanes.old.lanes.get(name) ?? { base, next: base, held: new Map() }
+  const lane = lanes.old.lanes.get(name) ?? { base, next: base, opened: -1, held: new Map() }
   lanes.old.lanes.delete(name)
   lanes.young.lanes.set(name, lane)
   return lane

@@ -31,6 +31,8 @@ export interface PendingCall extends Alarmed {
   sentMs: number
   sendings: number
   number: number
+  /** The number of its first sending. */
+  first: number
   before: PendingCall | undefined
   after: PendingCall | undefined
 }
@@ -66,6 +68,7 @@ export function addCall(pending: Pending, id: string, call: Call, nowMs: number)
     sentMs: -Infinity,
     sendings: 0,
     number: -1,
+    first: -1,
     before: lane.last,
     after: undefined,
   }
@@ -128,7 +131,7 @@ function frameOf(pending: Pending, sent: PendingCall, node: string, view: number
   pending.numbers++
   sent.sentTo = node
   sent.sentMs = nowMs
-  sent.sendings++
+  if (sent.sendings++ === 0) sent.first = sent.number
   const { op, address, body, request, trace } = sent.call
   return {
     id: sent.id,
@@ -141,6 +144,7 @@ function frameOf(pending: Pending, sent: PendingCall, node: string, view: number
     view,
     lane: sent.number,
     base: lane.first!.number,
+    first: sent.first,
     ...(request !== undefined && { request }),
     ...(trace !== undefined && { trace }),
   }

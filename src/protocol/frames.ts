@@ -29,6 +29,8 @@ export interface Frame {
   readonly view: number
   readonly lane: number
   readonly base: number
+  /** `lane` of the first sending. */
+  readonly first: number
   /** W3C `traceparent`. */
   readonly trace?: string
 }
@@ -62,6 +64,7 @@ type FrameTuple = [
   string,
   Uint8Array,
   string | null,
+  number,
   number,
   number,
   number,
@@ -116,11 +119,12 @@ const frameTuple = (f: Frame): FrameTuple => [
   f.view,
   f.lane,
   f.base,
+  f.first,
   f.trace ?? null,
 ]
 
 function frameOf(tuple: FrameTuple): Frame {
-  const [id, op, type, actor, shard, body, request, leftMs, view, lane, base, trace] = tuple
+  const [id, op, type, actor, shard, body, request, leftMs, view, lane, base, first, trace] = tuple
   return {
     id,
     op,
@@ -132,6 +136,7 @@ function frameOf(tuple: FrameTuple): Frame {
     view,
     lane,
     base,
+    first,
     ...(request !== null && { request }),
     ...(trace !== null && { trace }),
   }

@@ -2,7 +2,16 @@ import test from 'ava'
 
 import { refuse } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
-import { admit, clear, createLanes, type Lanes, noteRefusal, refusalOf, sweep } from '../../src/core/lanes.ts'
+import {
+  admit,
+  clear,
+  createLanes,
+  type Lanes,
+  noteOpening,
+  noteRefusal,
+  refusalOf,
+  sweep,
+} from '../../src/core/lanes.ts'
 import { type Frame, frameBytes } from '../../src/protocol/frames.ts'
 
 /** What arrives, as number/base, and the numbers that may be processed then. */
@@ -157,13 +166,26 @@ test('clear gives back what was held, in order, and forgets the rest', (t) => {
   t.deepEqual(lanes, createLanes())
 })
 
+test('a request that was opened before is known by its first number, under whatever number it comes again', (t) => {
+  const lanes = createLanes()
+  const opened = (lane: number, base: number, first = lane): string => {
+    admit(lanes, 'client', frame(lane, base, first), 0)
+    return noteOpening(lanes, 'client', frame(lane, base, first))
+  }
+  t.is(opened(0, 0), 'first')
+  t.is(opened(1, 1), 'first')
+  t.is(opened(5, 5, 1), 'again')
+  t.is(opened(6, 6), 'first')
+  t.is(noteOpening(lanes, 'another client', frame(5, 5, 1)), 'first')
+})
+
 function age(lanes: Lanes, fromMs: number, toMs: number): void {
   for (let nowMs = fromMs; nowMs <= toMs; nowMs += limits.timeoutMsMax / 4) sweep(lanes, nowMs)
 }
 
 const numbersOf = (frames: readonly Frame[]): readonly number[] => frames.map(({ lane }) => lane)
 
-const frame = (lane: number, base: number): Frame => ({
+const frame = (lane: number, base: number, first = lane): Frame => ({
   id: `f-${lane}`,
   op: 'ask',
   type: 'counter',
@@ -174,4 +196,5 @@ const frame = (lane: number, base: number): Frame => ({
   view: 1,
   lane,
   base,
+  first,
 })

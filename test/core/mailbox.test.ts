@@ -22,6 +22,7 @@ const delivery = (id: string, more: Partial<Delivery> = {}): Delivery => ({
   view: 1,
   lane: 0,
   base: 0,
+  first: 0,
   from: 'client',
   replyTo: 'inbox',
   deadlineMs: 1_000,

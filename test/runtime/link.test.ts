@@ -111,4 +111,5 @@ const frame = (id: string, bytes: number): Frame => ({
   view: 1,
   lane: 0,
   base: 0,
+  first: 0,
 })

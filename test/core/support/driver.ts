@@ -231,6 +231,7 @@ export class Driver {
       view,
       lane,
       base: lane,
+      first: more.lane ?? lane,
       ...more,
     }
     this.tell({ kind: 'frames', batch: { from: 'client', replyTo: 'inbox', frames: [frame] } })
