@@ -2,7 +2,6 @@
  *  of the runs, so that some runs know one fault alone, and every tenth run knows none. Shipped code has no switches for
  *  them: the wrappers around the memory twins, and `fate.ts`, read them here. */
 
-import { limits } from '../../src/base/limits.ts'
 import { between, type Random } from '../../src/base/random.ts'
 import type { Timing } from '../../src/core/timing.ts'
 
@@ -68,7 +67,8 @@ export const noFaults: Faults = {
   leaves: 0,
 }
 
-export function drawFaults(random: Random, timing: Timing): Faults {
+/** `stepMs`: T, of the plan. */
+export function drawFaults(random: Random, timing: Timing, stepMs: number): Faults {
   const calm = random.next() < 0.1
   const often = random.next() < 0.3 ? 3 : 1
   const maybe = (value: () => number): number => (random.next() < 0.5 && !calm ? value() : 0)
@@ -83,7 +83,7 @@ export function drawFaults(random: Random, timing: Timing): Faults {
     doubled: share(0.1),
     late: share(0.1),
     // Below T: a request without an id of its caller's is remembered until T after its deadline, and a frame that comes later runs again.
-    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.75 * limits.handoffStepMs : 400),
+    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.75 * stepMs : 0.2 * stepMs),
     reordered: random.next() < 0.5,
     log: {
       lost: share(0.1),

@@ -27,7 +27,7 @@ export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
   const timing = drawTiming(random)
   const drawnLimits = drawLimits(random)
-  const faults = drawFaults(random, timing)
+  const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs)
   // The memory of refusals is as small as the mailbox: a frame that the network doubles, refused once, might run once it is forgotten.
   if (faults.doubled > 0) delete drawnLimits.parkedFramesMax
   return {
@@ -74,6 +74,7 @@ function drawLimits(random: Random): { -readonly [K in keyof typeof limits]?: (t
     drawn.checkpointInlineBytesMax = between(random, 500, 10_000)
     drawn.chunkBytes = between(random, 500, 3_000)
   }
+  if (random.next() < 0.5) drawn.handoffStepMs = between(random, 250, 1_000)
   maybe('turnsPerCommitMax', 1, 3)
   maybe('appendsInFlightMax', 1, 2)
   maybe('claimsAtOnceMax', 1, 2)

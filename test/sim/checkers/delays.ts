@@ -96,9 +96,6 @@ function slackOf({ timing, faults }: Plan): number {
   const movesMayStall = lost + late + crashes + pauses + sleeps + cuts + outages + elections > 0
   const logsMayStall = log.lost + log.unanswered + log.slow > 0
   return (
-    100 +
-    timing.tickMs +
-    (movesMayStall || logsMayStall ? 2.5 * limits.handoffStepMs : 0) +
-    (logsMayStall ? 3 * limits.handoffStepMs : 0)
+    100 + timing.tickMs + (movesMayStall || logsMayStall ? 2.5 * limits.handoffStepMs : 0) + (logsMayStall ? 6_000 : 0)
   )
 }
