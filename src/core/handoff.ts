@@ -65,7 +65,8 @@ export function onAskAnswered(
   else if (reply.kind === 'not mine') shard.phase = lookAt(node, node.nowMs + 50)
 }
 
-/** A piece of a package came. Pieces of another token begin another package. */
+/** A piece of a package came. The first one of another token begins another package; any other one is of a move that was given up,
+ *  whose sending ends with this answer. */
 export function onPackagePiece(node: NodeState, piece: Extract<LifecycleRequest, { kind: 'package' }>): LifecycleReply {
   const shard = node.shards.get(piece.shard)
   if (shard?.phase.kind !== 'asking' && shard?.phase.kind !== 'looking') return { kind: 'not mine' }
@@ -73,6 +74,7 @@ export function onPackagePiece(node: NodeState, piece: Extract<LifecycleRequest,
   if (state === undefined) return { kind: 'not mine' }
   let known = node.packages.get(piece.shard)
   if (known?.token !== piece.token) {
+    if (piece.index > 0) return { kind: 'not mine' }
     known = { token: piece.token, pieces: Array.from({ length: piece.pieces }), arrivedMs: node.nowMs }
     node.packages.set(piece.shard, known)
   }
