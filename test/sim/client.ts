@@ -68,7 +68,7 @@ export class Client {
   /** So that there is somebody to call. */
   spawnAll(): void {
     for (const type of actorTypes)
-      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, 'patient')
+      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, true)
   }
 
   /** Everybody must answer. */
@@ -108,12 +108,11 @@ export class Client {
     return actorTypes[Math.floor(this.random.next() * actorTypes.length)]!
   }
 
-  /** 'patient': tries until it is answered. */
-  private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, patience?: 'patient'): Wish {
+  private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, patient = false): Wish {
     const { random } = this
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
-    const named = (patience !== undefined || random.next() < 0.5) && op !== 'get' && op !== 'locate'
+    const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
     const wish: Wish = {
       client: this.name,
       number,
@@ -123,14 +122,15 @@ export class Client {
       mark,
       delayMs: type === 'timer' && op === 'ask' ? drawDelay(random) : undefined,
       request: named ? `r.${mark}` : undefined,
+      patient,
       attempts: [],
     }
     this.ledger.wishes.push(wish)
-    void this.attempt(wish, timeoutMs, patience)
+    void this.attempt(wish, timeoutMs)
     return wish
   }
 
-  private async attempt(wish: Wish, timeoutMs: number, patience: 'patient' | undefined): Promise<void> {
+  private async attempt(wish: Wish, timeoutMs: number): Promise<void> {
     const { witness, timeline } = this.world
     const frame = `${this.senderName}.${++this.calls}`
     const attempt: Attempt = { frame, calledMs: timeline.nowMs, timeoutMs, settledMs: Infinity, outcome: undefined }
@@ -145,8 +145,8 @@ export class Client {
       text: `${text}: ${outcome.kind === 'done' ? shortOf(attempt.outcome) : `${outcome.why.code} ${outcome.why.message}`}`,
     })
     if (outcome.kind === 'done' || !outcome.why.retryable || wish.request === undefined) return
-    if (patience === 'patient' || (this.working && count < attemptsMax && this.random.next() < 0.7))
-      timeline.in(between(this.random, 0, 300), () => void this.attempt(wish, timeoutMs, patience))
+    if (wish.patient || (this.working && count < attemptsMax && this.random.next() < 0.7))
+      timeline.in(between(this.random, 0, 300), () => void this.attempt(wish, timeoutMs))
   }
 }
 

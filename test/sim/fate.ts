@@ -1,6 +1,7 @@
 /** Fate: what befalls the processes of a run, and when: all of it drawn before the run begins. It starts the first nodes, lets its
  *  blows fall on whoever is there, and at the end sets everything upright again. */
 
+import type { Cancel } from '../../src/base/clock.ts'
 import { between, type Random } from '../../src/base/random.ts'
 import { randomFor } from './plan.ts'
 import { Process } from './process.ts'
@@ -12,6 +13,8 @@ export class Fate {
   private readonly random: Random
   private born = 0
   private over = false
+  /** Processes that are to start again, by node. */
+  private readonly absent = new Map<string, Cancel>()
 
   constructor(world: World) {
     this.world = world
@@ -34,10 +37,11 @@ export class Fate {
     return this.processes.filter(({ state }) => state !== 'ended')
   }
 
-  /** Whoever is paused goes on, and somebody is there. */
+  /** Whoever is paused goes on, whoever is to come back comes, and somebody is there. */
   becomeCalm(): void {
     this.over = true
     for (const process of this.living) if (process.clock.state === 'paused') this.resume(process)
+    for (const id of [...this.absent.keys()]) this.startAgain(id)
     if (this.living.every(({ state }) => state === 'leaves')) this.start(`n${++this.born}`)
   }
 
@@ -61,9 +65,17 @@ export class Fate {
   }
 
   private restart(id: string, inMs: number): void {
-    this.world.timeline.in(inMs, () => {
-      if (this.living.every(({ life }) => life.node !== id)) this.start(id)
-    })
+    this.absent.get(id)?.()
+    this.absent.set(
+      id,
+      this.world.timeline.in(inMs, () => this.startAgain(id)),
+    )
+  }
+
+  private startAgain(id: string): void {
+    this.absent.get(id)?.()
+    this.absent.delete(id)
+    if (this.living.every(({ life }) => life.node !== id)) this.start(id)
   }
 
   private pick(): Process | undefined {

@@ -29,6 +29,8 @@ export interface Wish {
   readonly mark: string
   readonly delayMs: number | undefined
   readonly request: string | undefined
+  /** It is repeated until it is answered. */
+  readonly patient: boolean
   readonly attempts: Attempt[]
 }
 
@@ -42,8 +44,12 @@ export interface ActorShown {
 export class Ledger {
   readonly wishes: Wish[] = []
 
-  open(): number {
-    return this.wishes.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === undefined)).length
+  /** Whether anybody still waits for an answer. */
+  isOpen(): boolean {
+    return this.wishes.some(
+      (wish) =>
+        (wish.patient && doneOf(wish) === undefined) || wish.attempts.some(({ outcome }) => outcome === undefined),
+    )
   }
 }
 

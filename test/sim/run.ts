@@ -42,14 +42,14 @@ let done = 0
 let failed = 0
 let calls = 0
 let answered = 0
-let wholeMs = 0
+let slowest = { seed: 0, excessMs: -Infinity }
 
 for (let seed = from; seed < from + count && performance.now() < untilMs; seed++) {
   const outcome = await simulate(seed, values.verbose ? { echo: (line) => console.log(line) } : {})
   done++
   calls += outcome.calls
   answered += outcome.answered
-  wholeMs = Math.max(wholeMs, outcome.wholeAfterMs)
+  if (outcome.wholeExcessMs > slowest.excessMs) slowest = { seed, excessMs: outcome.wholeExcessMs }
   if (values.twice) {
     const again = await simulate(seed)
     if (again.hash !== outcome.hash)
@@ -73,7 +73,7 @@ function progress(): void {
   reportedMs = performance.now()
   const seconds = (reportedMs - startedMs) / 1_000
   console.log(
-    `${done} seeds, ${failed} failed, ${(done / seconds).toFixed(1)} seeds/s, ${answered} of ${calls} wishes answered, whole after at most ${wholeMs.toFixed(0)} ms; the next is ${from + done}`,
+    `${done} seeds, ${failed} failed, ${(done / seconds).toFixed(1)} seeds/s, ${answered} of ${calls} wishes answered, whole at most ${slowest.excessMs.toFixed(0)} ms after 2W + T (${slowest.seed}); the next is ${from + done}`,
   )
 }
 
