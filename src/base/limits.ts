@@ -65,6 +65,8 @@ export const limits = {
   heldEventsMax: 1_000,
   /** Between two attempts to move a shard whose children did not let go: its actors take turns meanwhile. */
   stuckRestMs: 10_000,
+  /** After an actor outgrew its record with several events at once, a commit of its shard holds one turn for as long. */
+  singlyMs: 2_000,
 } as const
 
 assert(

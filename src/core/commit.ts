@@ -180,16 +180,19 @@ function undoActor(node: NodeState, shard: Shard, actor: ActorKey, firstTurn: nu
   if (entry.live) shard.wakes.add(actor)
 }
 
-/** S4: an actor that outgrows a record is taken back. */
+/** S4: an actor that outgrows a record is taken back. Which one of several events made it so large shows when they come again, one in
+ *  a commit: until then nobody is blamed. */
 function refuseTooLarge(node: NodeState, shard: Shard, batch: Batch): void {
   const bytesMax = actorBytesMax(node)
   for (const actor of batch.changed) {
     const bytes = shard.actors.get(actor)!.stored!.state.length
     if (bytes <= bytesMax) continue
-    const why = refuse(
-      'TOO_LARGE',
-      `the state of ${actor} would have ${bytes} bytes and may have ${bytesMax}; the event was undone`,
-    )
+    const tooLarge = `the state of ${actor} would have ${bytes} bytes and may have ${bytesMax}`
+    const isAlone = batch.requests.filter(({ request }) => request.actor === actor).length <= 1
+    if (!isAlone) shard.singlyUntilMs = node.nowMs + limits.singlyMs
+    const why = isAlone
+      ? refuse('TOO_LARGE', `${tooLarge}; the event was undone`)
+      : refuse('UNAVAILABLE', `${tooLarge}; this event was undone together with the one that made it so; send it again`)
     takeBack(node, shard, batch, actor, why)
   }
 }
@@ -212,7 +215,9 @@ function postponeWhatDoesNotFit(node: NodeState, shard: Shard, batch: Batch): vo
     kept.add(actor)
   }
   if (kept.size === batch.changed.size) return
-  const rest = splitOff(batch, (actor) => batch.changed.has(actor) && !kept.has(actor))
+  // Chosen beforehand: an actor's answers and request ids go with its state, never before it.
+  const postponed = new Set([...batch.changed].filter((actor) => !kept.has(actor)))
+  const rest = splitOff(batch, (actor) => postponed.has(actor))
   shard.batch = { ...rest, turns: batch.turns, bytes: batch.bytes }
   for (const actor of rest.changed) shard.actors.get(actor)!.changedIn = shard.batch
   markDirty(node, shard)

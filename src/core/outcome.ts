@@ -44,6 +44,7 @@ function joinBatch(node: NodeState, shard: Shard, actor: ActorKey, entry: Entry,
   batch.bytes += bytes
   entry.changedIn = batch
   batch.changed.add(actor)
+  if (node.nowMs < shard.singlyUntilMs) shard.waitsForCommit = true
   markDirty(node, shard)
 }
 

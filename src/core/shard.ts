@@ -24,6 +24,7 @@ export const createShard = (node: NodeState, name: ShardName, phase: Phase): Sha
     inFlight: undefined,
     opened: undefined,
     waitsForCommit: false,
+    singlyUntilMs: -Infinity,
     performs: [],
     parting: new Map(),
     internals: [],

@@ -218,6 +218,8 @@ export interface Shard {
   opened: Opened | undefined
   /** Nothing is opened or woken before all that was turned is committed. */
   waitsForCommit: boolean
+  /** An actor outgrew its record with several events at once: until then a commit holds one turn. */
+  singlyUntilMs: number
   /** Committed effects to be performed, and machines to be forgotten after theirs, in order. */
   readonly performs: Extract<After, { readonly kind: 'perform' | 'forget' }>[]
   /** Stopped actors whose children may not have let go yet, and until when a move waits for them. */

@@ -237,6 +237,44 @@ test('S4: an actor that outgrows a record is undone alone; the others of its com
   t.is(a.count(other), 1)
 })
 
+test('S4: of several events in one commit nobody is blamed for outgrowing it, and repeated one by one only the culprit is', (t) => {
+  const { a, actor } = spawned({ recordBytesMax: 200_000 })
+  const send = (): readonly string[] => [
+    a.send('ask', actor, { type: 'ADD', act: 'before' }),
+    a.send('ask', actor, { type: 'ADD', pad: 150_000, act: 'large' }),
+    a.send('ask', actor, { type: 'ADD', act: 'after' }),
+  ]
+
+  const first = send()
+  a.world.run()
+  const second = send()
+  a.world.run()
+
+  t.deepEqual(
+    first.map((id) => a.said(id)),
+    ['UNAVAILABLE', 'UNAVAILABLE', 'UNAVAILABLE'],
+  )
+  t.like(a.said(second[0]!), { handled: true })
+  t.is(a.said(second[1]!), 'TOO_LARGE')
+  t.like(a.said(second[2]!), { handled: true })
+  t.is(a.count(actor), 2)
+  t.deepEqual(a.host.performed, ['before', 'after'])
+})
+
+test('S4: what a split leaves for the next commit takes its request ids and answers along', (t) => {
+  const { a } = spawned({ recordBytesMax: 200_000 })
+  const actors = Array.from({ length: 3 }, (_, n) => a.world.actorIn('main.0', 'counter', n + 1))
+  for (const actor of actors) a.call('spawn', actor)
+  const before = commits(a).length
+
+  for (const actor of actors) a.send('ask', actor, { type: 'ADD', pad: 90_000 })
+  a.world.run()
+
+  const records = commits(a).slice(before)
+  t.is(records.length, 3)
+  for (const { actors: [[stored]], requests: [{ actor }] } of records as any) t.is(stored, actor)
+})
+
 test('S4: a commit larger than a record is split by actor, and nobody is refused', (t) => {
   const { a } = spawned({ recordBytesMax: 400_000 })
   const actors = Array.from({ length: 12 }, (_, n) => a.world.actorIn('main.0', 'counter', n + 1))
