@@ -75,7 +75,7 @@ export function step(node: NodeState, input: Input, now: Now): readonly Effect[]
   node.out = []
   node.nowMs = now.monoMs
   observe(node.lease, now, node.config.timing)
-  watchLease(node)
+  if (!isOutcome(input)) watchLease(node)
   noteHistory(node.history, input)
   take(node, input)
   if (node.fencedBecause !== undefined) becomeFenced(node, node.fencedBecause)
@@ -88,6 +88,10 @@ export function step(node: NodeState, input: Input, now: Now): readonly Effect[]
   setAlarm(node)
   return node.out
 }
+
+/** What the host did in the very call of the step before. It is noted first: a turn that held the event loop for longer than the lease
+ *  changed its actor before the lease was over, and what must stop then is known by what it changed. */
+const isOutcome = ({ kind }: Input): boolean => kind === 'turned' || kind === 'collected' || kind === 'acted'
 
 function take(node: NodeState, input: Input): void {
   switch (input.kind) {
