@@ -24,7 +24,7 @@ export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
   // Until its actors are collected they must all be there, as the batch in flight has left them.
   if (isCollecting(shard)) return undefined
   for (let next = shard.performs.shift(); next !== undefined; next = shard.performs.shift()) {
-    if (next.kind === 'perform') return { kind: 'perform', actor: next.actor, turn: next.turn }
+    if (next.kind === 'perform') return { kind: 'perform', actor: next.actor, turn: next.turn, epoch: shard.epoch }
     node.out.push({ kind: 'forget', actors: [next.actor] })
     shard.parting.set(next.actor, node.nowMs + releaseMsOf(node, next.actor))
   }

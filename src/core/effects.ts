@@ -120,7 +120,7 @@ export type Effect =
   | { readonly kind: 'purge'; readonly shard: ShardName; readonly before: number; readonly partsBefore: number }
   | { readonly kind: 'answer'; readonly replyTo: string; readonly answer: Answer }
   | { readonly kind: 'take turn'; readonly shard: ShardName; readonly turn: Turn }
-  | { readonly kind: 'perform'; readonly actor: ActorKey; readonly turn: number }
+  | { readonly kind: 'perform'; readonly actor: ActorKey; readonly turn: number; readonly epoch: number }
   | {
       readonly kind: 'wake'
       readonly actor: ActorKey

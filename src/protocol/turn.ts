@@ -85,8 +85,8 @@ export interface Host {
   store(actor: ActorKey): StoredActor | Refusal
   /** What the log keeps of a volatile actor: its input. Waking from it begins anew. */
   seed(actor: ActorKey): StoredActor
-  /** Runs what the turn left to do. Only after its commit, only while the lease holds. */
-  perform(actor: ActorKey, turn: number): void
+  /** Runs what the turn left to do, under the epoch that stands now. Only after its commit, only while the lease holds. */
+  perform(actor: ActorKey, turn: number, epoch: number): void
   /** Undoes turn `turn` and all later ones of the actor: their effects are dropped, and so is the live machine with its
    *  children. It wakes from what was stored before, at its next turn. */
   undo(actor: ActorKey, turn: number): void

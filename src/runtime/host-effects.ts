@@ -6,7 +6,7 @@ import type { Effect } from './host-draft.ts'
 
 export interface Effects {
   readonly keep: (actor: ActorKey, turn: number, of: Activation, effects: readonly Effect[]) => void
-  readonly perform: (actor: ActorKey, turn: number) => void
+  readonly perform: (actor: ActorKey, turn: number, epoch: number) => void
   /** Drops those of `turn` and all later ones. */
   readonly undo: (actor: ActorKey, turn: number) => void
   readonly drop: (actor: ActorKey) => void
@@ -26,12 +26,13 @@ export function createEffects(): Effects {
     turns.set(turn, { activation, effects })
   }
 
-  function perform(actor: ActorKey, turn: number): void {
+  function perform(actor: ActorKey, turn: number, epoch: number): void {
     const turns = kept.get(actor)
     const due = turns?.get(turn)
     if (turns === undefined || due === undefined) return
     turns.delete(turn)
     if (turns.size === 0) kept.delete(actor)
+    due.activation.epoch = epoch
     performAll(due.activation, due.effects)
   }
 

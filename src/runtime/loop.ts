@@ -39,6 +39,8 @@ export interface LoopOptions {
   readonly createHost: (listener: Pick<HostListener, 'internal'>) => Host
   /** Sends answers to `replyTo`; those of one turn of the event loop travel together. */
   readonly answer: (replyTo: string, answer: Answer) => void
+  /** Hears each input before the core is told: for those who count or trace them. */
+  readonly onInput?: (input: Input) => void
   readonly onEvent: (event: NodeEvent) => void
   readonly onCrash: (error: unknown) => void
 }
@@ -74,8 +76,10 @@ export function createLoop(options: LoopOptions): Loop {
     if (running) return
     running = true
     try {
-      for (let next = inputs.shift(); next !== undefined && !stopped; next = inputs.shift())
+      for (let next = inputs.shift(); next !== undefined && !stopped; next = inputs.shift()) {
+        options.onInput?.(next)
         for (const effect of step(node, next, clock.now())) perform(effect)
+      }
     } catch (thrown) {
       stop()
       options.onCrash(thrown)
@@ -162,7 +166,7 @@ export function createLoop(options: LoopOptions): Loop {
           result: traceTurn(effect.shard, effect.turn, () => host.take(effect.turn)),
         })
       case 'perform':
-        host.perform(effect.actor, effect.turn)
+        host.perform(effect.actor, effect.turn, effect.epoch)
         return tell({ kind: 'acted' })
       case 'wake':
         host.wake(effect.actor, effect.stored, effect.elapsedMs, effect.epoch)

@@ -199,7 +199,7 @@ test('after a release, actions of committed turns still run; what needs the mach
   r.start()
   const { turn } = r.ask({ type: 'GO' }, { commit: false })
   await r.host.release(['late/a1'], 1000)
-  r.host.perform('late/a1', turn)
+  r.host.perform('late/a1', turn, 7)
   t.deepEqual(done, ['action'])
 })
 
@@ -210,7 +210,7 @@ test('forget stops everything at once and drops all effects', async (t) => {
   await r.settle()
   const { turn } = r.ask({ type: 'SAY' }, { commit: false })
   r.host.forget('phone/a1')
-  r.host.perform('phone/a1', turn)
+  r.host.perform('phone/a1', turn, 7)
   await tick()
   t.deepEqual(noted, ['open 1 x 7', 'abort 1', 'closing 1', 'closed 1'])
 })

@@ -92,7 +92,7 @@ export function rehearse(definition: ActorDefinition<any, any>, id = 'a1', clock
       asleep = undefined
       dueAtMs = result.dueInMs === undefined ? Infinity : clock.now().monoMs + result.dueInMs
     }
-    if (commit && result.effects) host.perform(actor, number)
+    if (commit && result.effects) host.perform(actor, number, 7)
     const decoded = result.answer && decode(result.answer)
     const said = result.answer && cause.kind === 'event' ? (decoded as Asked).reply : decoded
     return { ...result, turn: number, said, why: result.outcome.kind === 'failed' ? result.outcome.why : undefined }

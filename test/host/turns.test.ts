@@ -55,11 +55,11 @@ test('effects run after perform, in order, and only then', (t) => {
   const first = r.ask({ type: 'INC' }, { commit: false })
   const second = r.ask({ type: 'INC' }, { commit: false })
   t.deepEqual(done, [])
-  r.host.perform('counter/a1', started.turn)
-  r.host.perform('counter/a1', first.turn)
+  r.host.perform('counter/a1', started.turn, 7)
+  r.host.perform('counter/a1', first.turn, 7)
   t.deepEqual(done, ['entered', 'n=2'])
-  r.host.perform('counter/a1', second.turn)
-  r.host.perform('counter/a1', second.turn)
+  r.host.perform('counter/a1', second.turn, 7)
+  r.host.perform('counter/a1', second.turn, 7)
   t.deepEqual(done, ['entered', 'n=2', 'n=3'])
 })
 
@@ -238,8 +238,8 @@ test('undo drops a turn and its effects; the actor wakes from what was stored be
   const stored = r.stored()
   const second = r.ask({ type: 'INC' }, { commit: false })
   r.host.undo('counter/a1', second.turn)
-  r.host.perform('counter/a1', second.turn)
-  r.host.perform('counter/a1', first.turn)
+  r.host.perform('counter/a1', second.turn, 7)
+  r.host.perform('counter/a1', first.turn, 7)
   t.deepEqual(done, ['entered', 'n=2'])
   const from = { stored, elapsedMs: 0 }
   const again = r.host.take({

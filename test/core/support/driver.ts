@@ -394,7 +394,7 @@ export class Driver {
       case 'take turn':
         return this.tell({ kind: 'turned', shard: effect.shard, turn: effect.turn, result: host.take(effect.turn) })
       case 'perform':
-        host.perform(effect.actor, effect.turn)
+        host.perform(effect.actor, effect.turn, effect.epoch)
         return this.tell({ kind: 'acted' })
       case 'wake':
         host.wake(effect.actor, effect.stored, effect.elapsedMs, effect.epoch)
