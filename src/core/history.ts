@@ -73,7 +73,8 @@ export function onIdentity(node: NodeState, identities: Identities | 'unknown'):
   }
   if (reason !== undefined) {
     history.noClaimsBeforeMs = node.nowMs + node.config.timing.waitMs
-    if (reason.lost) becomeForgetful(node, reason.text)
+    becomeForgetful(node)
+    if (reason.lost) node.out.push({ kind: 'notify', event: { kind: 'history broken', reason: reason.text } })
   }
   history.known = identities
   noteReach(history, { control: identities.control.lastSeq, shards: identities.shards.lastSeq })
@@ -101,12 +102,12 @@ function noteReach(history: History, { control, shards }: Reach): void {
     history.highest = { control: Math.max(control, highest.control), shards: Math.max(shards, highest.shards) }
 }
 
-/** The broker lost records and will give their sequences out again: whatever it has now counts, whatever its sequence. */
-function becomeForgetful(node: NodeState, reason: string): void {
+/** The broker may have lost records, and gives their sequences out again: whatever it has now counts, whatever its sequence. That can be
+ *  hidden: others may have written as much since as was lost. */
+function becomeForgetful(node: NodeState): void {
   const { rows } = node.cluster
   node.history.highest = { control: 0, shards: 0 }
   for (const [nodeId, seen] of rows) rows.set(nodeId, { ...seen, seq: 0 })
-  node.out.push({ kind: 'notify', event: { kind: 'history broken', reason } })
 }
 
 /** R3: the row still shows this life. */

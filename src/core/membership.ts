@@ -97,7 +97,8 @@ function judgeOwnRow(node: NodeState, result: Logged<Row> | 'empty'): void {
   // That this life has left may be its own last word.
   if (!landed && (row.inc !== self.inc || row.boot !== node.config.boot || !alive))
     return becomeFenced(node, `the row shows incarnation ${row.inc} as ${row.state}`)
-  self.rowSeq = Math.max(self.rowSeq, seq)
+  // After a connect the broker may have forgotten the newest beat, and gives its sequence out anew.
+  self.rowSeq = node.history.check === 'row' ? seq : Math.max(self.rowSeq, seq)
   onRowChecked(node)
   if (landed) becomeAcknowledged(node, row, seq)
   else if (self.beat?.doubt) {
