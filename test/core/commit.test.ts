@@ -272,7 +272,11 @@ test('S4: what a split leaves for the next commit takes its request ids and answ
 
   const records = commits(a).slice(before)
   t.is(records.length, 3)
-  for (const { actors: [[stored]], requests: [{ actor }] } of records as any) t.is(stored, actor)
+  for (const {
+    actors: [[stored]],
+    requests: [{ actor }],
+  } of records as any)
+    t.is(stored, actor)
 })
 
 test('S4: a commit larger than a record is split by actor, and nobody is refused', (t) => {

@@ -1,9 +1,10 @@
 import test from 'ava'
 
-import { hash32, hashVersion, mix32 } from '../../src/base/hash.ts'
+import { hash32, hashVersion } from '../../src/base/hash.ts'
 import { between, drawToken, type Random, seededRandom } from '../../src/base/random.ts'
 import { assign, ringOf, ringVersion } from '../../src/core/ring.ts'
 import type { Member, TypeOffer, View } from '../../src/protocol/records.ts'
+import { assignSlowly } from './support/slow-ring.ts'
 
 // assign: an even share
 
@@ -190,28 +191,6 @@ test('a type that two groups claim lives in that of the newest version', (t) => 
   t.deepEqual(ownersIn(ring, 'carts'), ['b'])
   t.deepEqual(ownersIn(ring, 'main'), [])
 })
-
-/** The algorithm without its shortcuts: every call of every node, in order, and seats counted anew at each. */
-function assignSlowly(nodes: readonly string[], group: string, shards: number): readonly string[] {
-  const fair = shards / nodes.length
-  const least = Math.floor(fair < 8 ? fair : 0.94 * fair)
-  const most = Math.max(Math.ceil(fair), Math.floor(1.06 * fair))
-  const calls = nodes.flatMap((node) => {
-    const key = hash32(node, hash32(group))
-    const drawer = (shard: number): number =>
-      Number((BigInt(mix32(key ^ Math.imul(shard + 1, 0x9e3779b1))) * BigInt(shards)) >> 32n)
-    const list = Array.from({ length: shards }, (_, shard) => shard).toSorted((a, b) => drawer(a) - drawer(b) || a - b)
-    return list.map((shard, place) => ({ node, key, shard, place }))
-  })
-  const owners = new Map<number, string>()
-  for (const { node, shard } of calls.toSorted((a, b) => a.place - b.place || a.key - b.key)) {
-    const held = (owner: string): number => shardsOf(owner, [...owners.values()])
-    const spareTaken = total(nodes.map((owner) => Math.max(0, held(owner) - least)))
-    const hasSeat = held(node) < least || (held(node) < most && spareTaken < shards - nodes.length * least)
-    if (!owners.has(shard) && hasSeat) owners.set(shard, node)
-  }
-  return Array.from({ length: shards }, (_, shard) => owners.get(shard)!)
-}
 
 const namesOf = (count: number, random: Random): readonly string[] =>
   Array.from({ length: count }, () => drawToken(random))
