@@ -9,7 +9,7 @@ import { createSender, type Sender } from '../../src/runtime/sender.ts'
 import { LocalClock } from './clock.ts'
 import { faultyTransport } from './faulty-transport.ts'
 import type { Attempt, Ledger, Wish } from './ledger.ts'
-import { type ActorType, actorTypes } from './machines.ts'
+import { type ActorType, actorTypes, type JournalEvent } from './machines.ts'
 import type { Wire } from './network.ts'
 import { randomFor } from './plan.ts'
 import { clusterName, type World } from './world.ts'
@@ -68,7 +68,7 @@ export class Client {
   /** So that there is somebody to call. */
   spawnAll(): void {
     for (const type of actorTypes)
-      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, true)
+      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, { patient: true })
   }
 
   /** Everybody must answer. */
@@ -79,14 +79,28 @@ export class Client {
     )
   }
 
+  /** Whoever processes it dies, and again whoever is sent it next, until its deadline. */
+  sendDeadly(random: Random): void {
+    const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
+    const timeoutMs = between(random, 50, 2 * this.world.plan.timing.waitMs)
+    this.wish('ask', 'journal', actor, timeoutMs, { event: { type: 'DIE' } })
+  }
+
   private doSomething(): void {
     const { random } = this
     const next = random.next()
     const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
     const timeoutMs = random.next() < 0.3 ? between(random, 50, 800) : between(random, 800, 6_000)
+    if (this.random.next() < this.world.plan.faults.poison) {
+      const type = this.random.next() < 0.7 ? 'FAIL' : 'SWELL'
+      return void this.wish('ask', 'journal', actor, timeoutMs, { event: { type } })
+    }
     if (next < 0.1) return void this.wish('get', this.pickType(), actor, timeoutMs)
     if (next < 0.14) return void this.wish('locate', this.pickType(), actor, timeoutMs)
-    if (next < 0.24) return void this.wish('ask', 'timer', actor, timeoutMs)
+    if (next < 0.24) {
+      const cancels = random.next() < 0.25
+      return void this.wish('ask', 'timer', actor, timeoutMs, { event: cancels ? { type: 'CANCEL' } : undefined })
+    }
     if (next < 0.34) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'holder', actor, timeoutMs)
     if (next < 0.44) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'cache', actor, timeoutMs)
     if (next < 0.56) {
@@ -108,11 +122,13 @@ export class Client {
     return actorTypes[Math.floor(this.random.next() * actorTypes.length)]!
   }
 
-  private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, patient = false): Wish {
+  private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, given: Given = {}): Wish {
     const { random } = this
+    const { patient = false } = given
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
     const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
+    const event = given.event ?? eventOf(op, type, mark, random)
     const wish: Wish = {
       client: this.name,
       number,
@@ -120,8 +136,8 @@ export class Client {
       type,
       actor,
       mark,
-      delayMs: type === 'timer' && op === 'ask' ? drawDelay(random) : undefined,
-      request: named ? `r.${mark}` : undefined,
+      event,
+      request: named && event?.type !== 'DIE' ? `r.${mark}` : undefined,
       patient,
       attempts: [],
     }
@@ -135,7 +151,8 @@ export class Client {
     const frame = `${this.senderName}.${++this.calls}`
     const attempt: Attempt = { frame, calledMs: timeline.nowMs, timeoutMs, settledMs: Infinity, outcome: undefined }
     const count = wish.attempts.push(attempt)
-    const text = `${wish.mark}${count > 1 ? `#${count}` : ''} ${wish.op} ${wish.type}/${wish.actor}`
+    const what = wish.event === undefined || 'mark' in wish.event ? wish.op : `${wish.op} ${wish.event.type} of`
+    const text = `${wish.mark}${count > 1 ? `#${count}` : ''} ${what} ${wish.type}/${wish.actor}`
     witness.saw({ kind: 'called', text: `${text} within ${timeoutMs.toFixed(0)} ms` })
     const outcome = await this.sender.call(callOf(wish, timeoutMs))
     attempt.settledMs = timeline.nowMs
@@ -155,18 +172,22 @@ const attemptsMax = 4
 /** Some are long enough to show whether a crash forgot how much time had passed. */
 const drawDelay = (random: Random): number => between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
 
-function callOf({ op, type, actor, mark, delayMs, request }: Wish, timeoutMs: number): Call {
+interface Given {
+  readonly event?: JournalEvent | undefined
+  readonly patient?: boolean
+}
+
+function eventOf(op: Wish['op'], type: ActorType, mark: string, random: Random): JournalEvent | undefined {
+  if (op !== 'ask' && op !== 'tell') return undefined
+  return type === 'timer' ? { type: 'ARM', mark, delayMs: drawDelay(random) } : { type: 'ADD', mark }
+}
+
+function callOf({ op, type, actor, mark, event, request }: Wish, timeoutMs: number): Call {
   const options = { timeoutMs, ...(request !== undefined && { requestId: request }) }
   switch (op) {
     case 'ask':
     case 'tell':
-      return eventCall(
-        op,
-        type,
-        actor,
-        delayMs === undefined ? { type: 'ADD', mark } : { type: 'ARM', mark, delayMs },
-        options,
-      )
+      return eventCall(op, type, actor, event!, options)
     case 'spawn':
       return spawnCall(type, actor, { life: mark }, options)
     default:

@@ -100,6 +100,8 @@ export class LocalClock implements Clock {
   private sleepsSinceMs: number | undefined
   private wallJumpMs = 0
   private waiting: { readonly kind: Kind; readonly run: () => void }[] = []
+  /** It stands still in the middle of a turn of its event loop: until then nothing that it does reaches anybody. */
+  frozenUntilMs = 0
 
   constructor(timeline: Timeline, random: Random, rate: number) {
     this.timeline = timeline
@@ -110,7 +112,8 @@ export class LocalClock implements Clock {
   }
 
   now(): Now {
-    return { monoMs: originMs + this.awakeMs() * this.rate, wallMs: epochMs + this.timeline.nowMs + this.wallJumpMs }
+    const nowMs = Math.max(this.timeline.nowMs, this.frozenUntilMs)
+    return { monoMs: originMs + this.awakeMs(nowMs) * this.rate, wallMs: epochMs + nowMs + this.wallJumpMs }
   }
 
   after(delayMs: number, run: () => void): Cancel {
@@ -144,11 +147,18 @@ export class LocalClock implements Clock {
     this.enter('message', run)
   }
 
-  /** Nothing of the process runs any more. 'sleeps': its monotonic clock stands still as well. */
-  pause(how: 'stands' | 'sleeps'): void {
+  /** Nothing of the process runs any more. 'sleeps': its monotonic clock stands still as well. With `forMs`, called in the middle of
+   *  a turn of its event loop: what is left of that turn sees the time of the resuming, and what it sends goes out then. */
+  pause(how: 'stands' | 'sleeps', forMs?: number): void {
     if (this.state !== 'runs') return
     this.state = 'paused'
     if (how === 'sleeps') this.sleepsSinceMs = this.timeline.nowMs
+    if (forMs !== undefined) this.frozenUntilMs = this.timeline.nowMs + forMs
+  }
+
+  /** How long what is sent now waits for the process to go on. */
+  get heldMs(): number {
+    return Math.max(0, this.frozenUntilMs - this.timeline.nowMs)
   }
 
   /** What became due meanwhile comes now: timers before messages, or the other way round. */
@@ -179,9 +189,8 @@ export class LocalClock implements Clock {
     else if (this.state === 'paused') this.waiting.push({ kind, run })
   }
 
-  private awakeMs(): number {
-    const nowMs = this.sleepsSinceMs ?? this.timeline.nowMs
-    return nowMs - this.bornMs - this.sleptMs
+  private awakeMs(nowMs: number): number {
+    return (this.sleepsSinceMs ?? nowMs) - this.bornMs - this.sleptMs
   }
 }
 

@@ -1,8 +1,10 @@
-/** Fate: what befalls the processes of a run, and when: all of it drawn before the run begins. It starts the first nodes, lets its
- *  blows fall on whoever is there, and at the end sets everything upright again. */
+/** Fate: starts the first nodes of a run, lets the blows of its plan fall on whoever is there, and at the end sets everything upright
+ *  again. A blow draws what it needs from a seed of its own. */
 
 import type { Cancel } from '../../src/base/clock.ts'
-import { between, type Random } from '../../src/base/random.ts'
+import { between, type Random, seededRandom } from '../../src/base/random.ts'
+import type { Blow } from './faults.ts'
+import type { Way } from './network.ts'
 import { randomFor } from './plan.ts'
 import { Process } from './process.ts'
 import type { World } from './world.ts'
@@ -10,57 +12,89 @@ import type { World } from './world.ts'
 export class Fate {
   readonly processes: Process[] = []
   private readonly world: World
-  private readonly random: Random
+  /** Sends the event that kills who processes it. */
+  private readonly sendDeadly: (random: Random) => void
   private born = 0
   private over = false
+  /** What the disk does not have is about to be lost. */
+  private unsynced = false
   /** Processes that are to start again, by node. */
   private readonly absent = new Map<string, Cancel>()
 
-  constructor(world: World) {
+  constructor(world: World, sendDeadly: (random: Random) => void) {
     this.world = world
-    this.random = randomFor(world.plan.seed, 'fate')
-    const { plan } = world
+    this.sendDeadly = sendDeadly
+    const { plan, timeline } = world
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
-    const { faults } = plan
-    this.strike(faults.crashes, () => this.crash())
-    this.strike(faults.joins, () => this.join())
-    this.strike(faults.leaves, () => this.leave())
-    this.strike(faults.pauses, () => this.pause('stands'))
-    this.strike(faults.sleeps, () => this.pause('sleeps'))
-    this.strike(faults.cuts, () => this.cut(this.pick()))
-    this.strike(faults.outages, () => this.outage())
-    this.strike(faults.elections, () => this.elect())
-    this.strike(faults.wallJumps, () => this.pick()?.clock.jump(between(this.random, -500, 2_000)))
+    for (const blow of plan.blows)
+      timeline.at(blow.atMs, () => {
+        if (!this.over) this.strike(blow, seededRandom(blow.seed))
+      })
   }
 
   get living(): readonly Process[] {
     return this.processes.filter(({ state }) => state !== 'ended')
   }
 
+  /** Until then somebody stands still in the middle of something. */
+  get frozenUntilMs(): number {
+    return Math.max(0, ...this.living.map(({ clock }) => clock.frozenUntilMs))
+  }
+
   /** Whoever is paused goes on, whoever is to come back comes, and somebody is there. */
   becomeCalm(): void {
     this.over = true
-    for (const process of this.living) if (process.clock.state === 'paused') this.resume(process)
+    for (const process of this.living) {
+      process.defuse()
+      if (process.clock.state === 'paused') this.resume(process)
+    }
     for (const id of [...this.absent.keys()]) this.startAgain(id)
     if (this.living.every(({ state }) => state === 'leaves')) this.start(`n${++this.born}`)
   }
 
-  private strike(times: number, blow: () => void): void {
-    for (let i = 0; i < times; i++)
-      this.world.timeline.in(between(this.random, 0, this.world.plan.troubleMs), () => {
-        if (!this.over) blow()
-      })
+  private strike({ kind }: Blow, random: Random): void {
+    const victim = this.living[Math.floor(random.next() * this.living.length)]
+    this.world.coverage.fault(kind)
+    switch (kind) {
+      case 'crash':
+        return victim && this.crash(victim, random)
+      case 'pause':
+        return victim && this.pause(victim, 'stands', random)
+      case 'sleep':
+        return victim && this.pause(victim, 'sleeps', random)
+      case 'join':
+        if (this.living.length < membersMax) this.start(`n${++this.born}`)
+        return
+      case 'leave':
+        return victim && this.leave(victim, 'asked by its process', random)
+      case 'drain':
+        return victim && this.leave(victim, 'asked by an operator', random)
+      case 'cut':
+        return victim && this.cut(victim, between(random, 5, this.world.plan.faults.cutMsMax), drawWay(random), random)
+      case 'outage':
+        return this.outage(random)
+      case 'election':
+        return this.elect(random)
+      case 'wall jump':
+        return victim?.clock.jump(between(random, -500, 2_000))
+      case 'list':
+        return victim?.ask({ kind: 'list', count: 1 + Math.floor(random.next() * 5) })
+      case 'deadly event':
+        return this.sendDeadly(random)
+      case 'lost tail':
+        return this.loseTail(random)
+    }
   }
 
   private start(id: string): void {
-    const { faults } = this.world.plan
-    const rate = 1 + between(this.random, -faults.drift, faults.drift)
-    const process = new Process(this.world, id, this.random, rate)
+    const { faults, seed } = this.world.plan
+    const random = randomFor(seed, `process ${this.processes.length} ${id}`)
+    const rate = 1 + between(random, -faults.drift, faults.drift)
+    const process = new Process(this.world, id, random, rate)
     this.processes.push(process)
     // Its supervisor tries again, or the operator gives it another id.
     void process.ended.then((how) => {
-      if (how !== 'refused') return
-      this.restart(id, between(this.random, 0, this.world.plan.timing.waitMs))
+      if (how === 'refused' || how === 'poisoned') this.restart(id, between(random, 0, this.world.plan.timing.waitMs))
     })
   }
 
@@ -68,7 +102,7 @@ export class Fate {
     this.absent.get(id)?.()
     this.absent.set(
       id,
-      this.world.timeline.in(inMs, () => this.startAgain(id)),
+      this.world.timeline.in(this.over ? 0 : inMs, () => this.startAgain(id)),
     )
   }
 
@@ -78,46 +112,45 @@ export class Fate {
     if (this.living.every(({ life }) => life.node !== id)) this.start(id)
   }
 
-  private pick(): Process | undefined {
-    const { living } = this
-    return living[Math.floor(this.random.next() * living.length)]
-  }
-
-  private crash(): void {
-    const victim = this.pick()
-    if (victim === undefined) return
+  private crash(victim: Process, random: Random): void {
     const { node } = victim.life
     const waitMs = this.world.plan.timing.waitMs
-    const next = this.random.next()
-    victim.kill()
-    if (next < 0.6)
-      this.restart(node, this.random.next() < 0.5 ? between(this.random, 0, 50) : between(this.random, 0, 2 * waitMs))
-    else if (next < 0.8 || this.living.length === 0)
-      this.restart(`n${++this.born}`, between(this.random, 0, 2 * waitMs))
+    const inMs = random.next() < 0.5 ? between(random, 0, 50) : between(random, 0, 2 * waitMs)
+    const next = random.next()
+    this.inTheMiddle(victim, random, (middle) => {
+      if (middle) this.world.coverage.fault('crash between two effects')
+      victim.kill()
+      if (next < 0.6) this.restart(node, inMs)
+      else if (next < 0.8 || this.living.length === 0) this.restart(`n${++this.born}`, inMs)
+    })
   }
 
-  private join(): void {
-    if (this.living.length < membersMax) this.start(`n${++this.born}`)
-  }
-
-  private leave(): void {
+  private leave(leaver: Process, why: string, random: Random): void {
     const { plan } = this.world
-    const leaver = this.pick()
-    const timeoutMs = between(this.random, 0, 4_000)
-    if (leaver === undefined) return
-    leaver.leave(timeoutMs)
-    if (this.random.next() < 0.5)
-      this.restart(leaver.life.node, timeoutMs + between(this.random, 0, 3 * plan.timing.waitMs))
+    const timeoutMs = between(random, 0, 4_000)
+    if (why === 'asked by an operator') leaver.ask({ kind: 'drain', timeoutMs })
+    else leaver.leave(timeoutMs)
+    if (random.next() < 0.5) this.restart(leaver.life.node, timeoutMs + between(random, 0, 3 * plan.timing.waitMs))
   }
 
-  private pause(how: 'stands' | 'sleeps'): void {
-    const victim = this.pick()
+  private pause(victim: Process, how: 'stands' | 'sleeps', random: Random): void {
     // A sleep that is shorter than what tells it from a slewing wall clock goes unnoticed, and the shortest lease is to bear it.
-    const pauseMs = between(this.random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax))
-    if (victim === undefined || victim.clock.state !== 'runs') return
-    this.world.witness.saw({ kind: 'process', life: victim.life, what: how })
-    victim.clock.pause(how)
-    this.world.timeline.in(pauseMs, () => this.resume(victim))
+    const pauseMs = between(random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax))
+    const { timeline, witness, coverage } = this.world
+    this.inTheMiddle(victim, random, (middle) => {
+      if (victim.clock.state !== 'runs') return
+      witness.saw({ kind: 'process', life: victim.life, what: how })
+      if (middle) coverage.fault('pause between two effects')
+      victim.clock.pause(how, middle ? pauseMs : undefined)
+      timeline.in(pauseMs, () => this.resume(victim))
+    })
+  }
+
+  /** As a rule between two turns of the event loop, or else between two effects of one. */
+  private inTheMiddle(victim: Process, random: Random, blow: (middle: boolean) => void): void {
+    const effects = Math.floor(between(random, 1, 40))
+    if (random.next() < 0.5) blow(false)
+    else victim.arm(effects, () => blow(true))
   }
 
   private resume(process: Process): void {
@@ -126,28 +159,29 @@ export class Fate {
     process.clock.resume()
   }
 
-  private cut(victim: Process | undefined): void {
-    const { faults } = this.world.plan
-    const cutMs = between(this.random, 5, faults.cutMsMax)
-    const noticedMs = this.random.next() < 0.5 ? between(this.random, 0, 20) : between(this.random, 0, 2 * cutMs)
-    if (victim === undefined) return
-    this.world.witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
-    victim.wire.cut(noticedMs)
-    this.world.timeline.in(cutMs, () => {
+  private cut(victim: Process, cutMs: number, way: Way, random: Random): void {
+    const noticedMs = random.next() < 0.5 ? between(random, 0, 20) : between(random, 0, 2 * cutMs)
+    const { timeline, witness, coverage } = this.world
+    coverage.fault(`cut ${way}`)
+    witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
+    victim.wire.cut(noticedMs, way)
+    timeline.in(cutMs, () => {
       if (victim.state === 'ended') return
-      this.world.witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
+      witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
       victim.wire.restore()
     })
   }
 
-  private outage(): void {
-    this.world.witness.saw({ kind: 'world', text: 'the broker is away' })
-    for (const process of this.living) this.cut(process)
+  private outage(random: Random): void {
+    const { witness, plan } = this.world
+    const lastsMs = between(random, 5, plan.faults.outageMsMax)
+    witness.saw({ kind: 'world', text: 'the broker is away' })
+    for (const process of this.living) this.cut(process, lastsMs + between(random, 0, 20), 'both', random)
   }
 
-  private elect(): void {
+  private elect(random: Random): void {
     const { network, timeline, witness, plan } = this.world
-    const lastsMs = between(this.random, 10, plan.faults.electionMsMax)
+    const lastsMs = between(random, 10, plan.faults.electionMsMax)
     witness.saw({ kind: 'world', text: 'the logs have no leader' })
     network.logsDown = true
     timeline.in(lastsMs, () => {
@@ -155,7 +189,24 @@ export class Fate {
       witness.saw({ kind: 'world', text: 'the logs have a leader' })
     })
   }
+
+  private loseTail(random: Random): void {
+    const { timeline, plan, disk } = this.world
+    const lostMs = between(random, 0, plan.faults.lostTailMsMax)
+    const awayMs = between(random, 5, plan.timing.leaseMs)
+    if (this.unsynced) return
+    this.unsynced = true
+    const synced = disk.copy()
+    timeline.in(lostMs, () => {
+      this.unsynced = false
+      if (this.over) return
+      disk.restore(synced)
+      for (const process of this.living) this.cut(process, awayMs + between(random, 0, 20), 'both', random)
+    })
+  }
 }
 
 const membersMax = 6
 const sleepMsMin = 60
+
+const drawWay = (random: Random): Way => (['both', 'both', 'out', 'in'] as const)[Math.floor(random.next() * 4)]!

@@ -10,9 +10,17 @@ import type { Wire } from './network.ts'
 const answerMsMax = 2_000
 
 const unanswered = { kind: 'unknown', reason: 'no answer in time' } as const
+const full = { kind: 'full', reason: 'the store has no room' } as const
 const broken = { kind: 'unknown', reason: 'the connection broke' } as const
 
-export function faultyLog(broker: MemoryBroker, stream: string, wire: Wire, report: (error: Error) => void): Log {
+/** `servers`: how often the broker was started. */
+export function faultyLog(
+  broker: MemoryBroker,
+  stream: string,
+  wire: Wire,
+  servers: () => number,
+  report: (error: Error) => void,
+): Log {
   const inner = memoryLog(broker, { stream, report })
   const { clock, network } = wire
   const { random } = network
@@ -29,10 +37,17 @@ export function faultyLog(broker: MemoryBroker, stream: string, wire: Wire, repo
       const unlisten = wire.onConnection((connected) => {
         if (!connected) clock.soon(() => settle(gone))
       })
+      wire.beforeUse()
       const { log } = network.faults
-      if (random.next() < log.lost) return
+      const { coverage } = network
+      if (random.next() < log.lost) return coverage.fault('log call lost')
       const isUnanswered = random.next() < log.unanswered
-      const slowMs = (): number => wire.delayMs() + (random.next() < log.slow ? random.next() * log.slowMsMax : 0)
+      if (isUnanswered) coverage.fault('log call unanswered')
+      const slowMs = (): number => {
+        if (random.next() >= log.slow) return wire.delayMs()
+        coverage.fault('log call slow')
+        return wire.delayMs() + random.next() * log.slowMsMax
+      }
       wire.reach(slowMs(), () => {
         void act().then((result) => {
           if (!isUnanswered) wire.answer(slowMs(), () => settle(result))
@@ -53,7 +68,7 @@ export function faultyLog(broker: MemoryBroker, stream: string, wire: Wire, repo
           soonestMs,
           network.timeline.nowMs + wire.delayMs() + random.next() ** 2 * network.faults.log.watchMsMax,
         )
-        wire.deliver(soonestMs - network.timeline.nowMs, () => {
+        wire.answer(soonestMs - network.timeline.nowMs, () => {
           if (!over && !ended) listener(entry)
         })
       })
@@ -77,16 +92,21 @@ export function faultyLog(broker: MemoryBroker, stream: string, wire: Wire, repo
     }
   }
 
+  async function identity(): Promise<LogIdentity | 'unknown'> {
+    const server = `sim ${servers()}`
+    const found = await inner.identity(answerMsMax)
+    return found === 'unknown' ? found : { ...found, server }
+  }
+
   return {
     bytesMax: inner.bytesMax,
     append: (name, record, expected, options) => {
       const bytes = new Uint8Array(record)
-      return call<AppendResult>(
-        options.timeoutMs,
-        () => inner.append(name, bytes, expected, options),
-        unanswered,
-        broken,
-      )
+      const isFull = random.next() < network.faults.log.full
+      if (isFull) network.coverage.fault('log full')
+      const act = (): Promise<AppendResult> =>
+        isFull ? Promise.resolve(full) : inner.append(name, bytes, expected, options)
+      return call(options.timeoutMs, act, unanswered, broken)
     },
     tail: (name, timeoutMs) => call<TailResult>(timeoutMs, () => inner.tail(name, timeoutMs), unanswered, broken),
     read: (name, from, timeoutMs) =>
@@ -94,8 +114,7 @@ export function faultyLog(broker: MemoryBroker, stream: string, wire: Wire, repo
     purge: (name, before, timeoutMs) =>
       call<'done' | 'unknown'>(timeoutMs, () => inner.purge(name, before, timeoutMs), 'unknown', 'unknown'),
     watch,
-    identity: (timeoutMs) =>
-      call<LogIdentity | 'unknown'>(timeoutMs, () => inner.identity(timeoutMs), 'unknown', 'unknown'),
+    identity: (timeoutMs) => call<LogIdentity | 'unknown'>(timeoutMs, identity, 'unknown', 'unknown'),
     close: () => inner.close(),
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Refusal } from '../../src/base/errors.ts'
 import type { Operation } from '../../src/protocol/frames.ts'
-import type { ActorType, JournalContext } from './machines.ts'
+import type { ActorType, JournalContext, JournalEvent } from './machines.ts'
 
 export interface Attempt {
   /** Id of its frames. */
@@ -27,7 +27,7 @@ export interface Wish {
   readonly actor: string
   /** Mark of the event, or of the life that a spawn would begin. */
   readonly mark: string
-  readonly delayMs: number | undefined
+  readonly event: JournalEvent | undefined
   readonly request: string | undefined
   /** It is repeated until it is answered. */
   readonly patient: boolean

@@ -1,9 +1,9 @@
 /** Machines: the actors of a simulated world. Each keeps a journal of the marks it was sent, so that what happened, how often and in
  *  which order can be read from its state afterwards. They are made anew for each process, with a probe that knows where they run.
  *
- *      journal   durable; answers by itself; a plain action after each mark
+ *      journal   durable; answers by itself; a plain action after each mark; some events make it fail, outgrow its log or end its process
  *      cache     the same, volatile
- *      timer     one delayed transition at a time, armed by an event
+ *      timer     one delayed transition at a time, armed, armed anew and cancelled by events
  *      holder    holds something outside all the time, and works at a promise that begins again when it is done */
 
 import { assign, fromPromise, setup } from 'xstate'
@@ -25,7 +25,10 @@ export interface JournalContext {
   readonly digest: number
   readonly armed: string
   readonly fired: readonly string[]
+  /** Armed, and cancelled before they fired. */
+  readonly cancelled: readonly string[]
   readonly done: number
+  readonly padding: string
 }
 
 /** What `journal` and `cache` answer. */
@@ -38,6 +41,9 @@ export interface JournalReply {
 export type JournalEvent =
   | { readonly type: 'ADD'; readonly mark: string }
   | { readonly type: 'ARM'; readonly mark: string; readonly delayMs: number }
+  | { readonly type: 'CANCEL' }
+  /** Throws, outgrows every record of a log, ends its process. */
+  | { readonly type: 'FAIL' | 'SWELL' | 'DIE' }
 
 /** What the machines of one process are given to see and wait with. */
 export interface Probe {
@@ -45,9 +51,15 @@ export interface Probe {
   readonly random: Random
   /** Longest time that letting go takes. */
   readonly stopMsMax: number
+  /** What each actor carries besides its journal. */
+  readonly paddingBytes: number
+  readonly recordBytesMax: number
+  /** Ends the process, and throws. */
+  die(): never
   acted(actor: string, mark: string, epoch: number): void
   armed(actor: string, mark: string, delayMs: number): void
   fired(actor: string, mark: string): void
+  cancelled(actor: string, mark: string): void
   /** Returns what lets go. */
   hold(actor: string, what: 'grip' | 'work', epoch: number): () => void
 }
@@ -73,14 +85,18 @@ const types = {} as {
   input: { readonly life: string } | undefined
 }
 
-const begin = ({ input }: { readonly input: { readonly life: string } | undefined }): JournalContext => ({
-  life: input?.life ?? '',
-  marks: [],
-  digest: 0,
-  armed: '',
-  fired: [],
-  done: 0,
-})
+const begin =
+  ({ paddingBytes }: Probe) =>
+  ({ input }: { readonly input: { readonly life: string } | undefined }): JournalContext => ({
+    life: input?.life ?? '',
+    marks: [],
+    digest: 0,
+    armed: '',
+    fired: [],
+    cancelled: [],
+    done: 0,
+    padding: 'p'.repeat(paddingBytes),
+  })
 
 const note = (context: JournalContext, mark: string): Partial<JournalContext> => ({
   marks: [...context.marks, mark],
@@ -89,10 +105,17 @@ const note = (context: JournalContext, mark: string): Partial<JournalContext> =>
 
 const shown = ({ life, marks, digest }: JournalContext): JournalReply => ({ life, length: marks.length, digest })
 
+const fail = (): never => {
+  throw new Error('a bug of its author')
+}
+
 const journalMachine = (probe: Probe, type: ActorType) =>
   setup({ types }).createMachine({
-    context: begin,
+    context: begin(probe),
     on: {
+      FAIL: { actions: assign(fail) },
+      SWELL: { actions: assign({ padding: () => 'p'.repeat(probe.recordBytesMax) }) },
+      DIE: { actions: assign(() => probe.die()) },
       ADD: {
         actions: [
           assign(({ context, event }) => note(context, event.mark)),
@@ -108,33 +131,45 @@ const timerMachine = (probe: Probe) =>
     types: { ...types, context: {} as JournalContext & { delayMs: number } },
     delays: { armed: ({ context }) => context.delayMs },
   }).createMachine({
-    context: (given) => ({ ...begin(given), delayMs: 0 }),
+    context: (given) => ({ ...begin(probe)(given), delayMs: 0 }),
     initial: 'idle',
-    states: {
-      idle: {
-        on: {
-          ARM: {
-            target: 'armed',
-            actions: assign(({ context, event, self }) => {
-              probe.armed(`timer/${self.id}`, event.mark, event.delayMs)
-              return { ...note(context, event.mark), armed: event.mark, delayMs: event.delayMs }
-            }),
-          },
-        },
+    on: {
+      ARM: {
+        target: '.armed',
+        actions: assign(({ context, event, self }) => {
+          probe.armed(`timer/${self.id}`, event.mark, event.delayMs)
+          return {
+            ...cancel(probe, context, self.id),
+            ...note(context, event.mark),
+            armed: event.mark,
+            delayMs: event.delayMs,
+          }
+        }),
       },
+    },
+    states: {
+      idle: {},
       armed: {
+        on: { CANCEL: { target: 'idle', actions: assign(({ context, self }) => cancel(probe, context, self.id)) } },
         after: {
           armed: {
             target: 'idle',
             actions: assign(({ context, self }) => {
               probe.fired(`timer/${self.id}`, context.armed)
-              return { fired: [...context.fired, context.armed] }
+              return { fired: [...context.fired, context.armed], armed: '' }
             }),
           },
         },
       },
     },
   })
+
+/** What is armed, if anything is, will not fire. */
+function cancel(probe: Probe, { armed, cancelled }: JournalContext, id: string): Partial<JournalContext> {
+  if (armed === '') return {}
+  probe.cancelled(`timer/${id}`, armed)
+  return { cancelled: [...cancelled, armed], armed: '' }
+}
 
 const holderMachine = (probe: Probe) => {
   const wait = (maxMs: number): Promise<void> => sleep(probe.clock, between(probe.random, 0, maxMs))
@@ -159,7 +194,7 @@ const holderMachine = (probe: Probe) => {
   })
   const input = ({ self }: { readonly self: { readonly id: string } }) => ({ actor: `holder/${self.id}` })
   return setup({ types, actors: { grip, work } }).createMachine({
-    context: begin,
+    context: begin(probe),
     type: 'parallel',
     on: {
       ADD: {

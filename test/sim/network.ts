@@ -5,7 +5,11 @@ import type { Cancel } from '../../src/base/clock.ts'
 import { between, type Random } from '../../src/base/random.ts'
 import type { MemoryBroker } from '../../src/transport/memory-broker.ts'
 import type { LocalClock, Timeline } from './clock.ts'
+import type { Coverage } from './coverage.ts'
 import { type Faults, noFaults } from './faults.ts'
+
+/** Which way of a wire: to the broker, from it. */
+export type Way = 'both' | 'out' | 'in'
 
 export class Network {
   readonly timeline: Timeline
@@ -14,10 +18,12 @@ export class Network {
   faults: Faults
   /** The logs have no leader: who asks them gets no answer. */
   logsDown = false
+  readonly coverage: Coverage
   private readonly wires = new Set<Wire>()
 
-  constructor(timeline: Timeline, broker: MemoryBroker, random: Random, faults: Faults) {
+  constructor(timeline: Timeline, broker: MemoryBroker, random: Random, faults: Faults, coverage: Coverage) {
     this.timeline = timeline
+    this.coverage = coverage
     this.broker = broker
     this.random = random
     this.faults = faults
@@ -44,7 +50,10 @@ export class Network {
 export class Wire {
   readonly network: Network
   readonly clock: LocalClock
-  private up = true
+  /** Called before everything that the process sends. */
+  beforeUse: () => void = () => {}
+  private outUp = true
+  private inUp = true
   /** What the process believes. */
   connected = true
   private readonly listeners = new Set<(connected: boolean) => void>()
@@ -61,54 +70,58 @@ export class Wire {
 
   /** A message on its way to the broker. */
   send(arrive: () => void): void {
+    this.beforeUse()
+    if (this.closed) return
     this.carry('out', () => {
-      if (this.up) arrive()
+      if (this.outUp) arrive()
     })
   }
 
   /** A message on its way from the broker; `hear` runs in a turn of the process. */
   receive(hear: () => void): void {
     this.carry('in', () => {
-      if (this.up && !this.closed) this.clock.hear(hear)
+      if (this.inUp && !this.closed) this.clock.hear(hear)
     })
   }
 
   /** The ways of calls to the logs: faults of their own, decided by the log; no order among them. */
   reach(delayMs: number, arrive: () => void): void {
-    if (!this.up) return
-    this.network.timeline.in(delayMs, () => {
-      if (this.up && !this.network.logsDown) arrive()
+    if (!this.outUp || this.closed) return
+    const { network } = this
+    network.timeline.in(delayMs + this.clock.heldMs, () => {
+      if (!this.outUp) return
+      if (network.logsDown) network.coverage.fault('call without a leader')
+      else arrive()
     })
   }
 
+  /** What comes from the broker to the logs of the process, answers and watches. */
   answer(delayMs: number, hear: () => void): void {
     this.network.timeline.in(delayMs, () => {
-      if (this.up && !this.closed) this.clock.hear(hear)
+      if (this.inUp && !this.closed) this.clock.hear(hear)
     })
   }
 
-  /** In order, whatever the delay: a watch. */
-  deliver(delayMs: number, hear: () => void): void {
-    const { timeline } = this.network
-    timeline.in(delayMs, () => {
-      if (this.up && !this.closed) this.clock.hear(hear)
+  /** Nothing passes that way any more. The process hears of it after `noticedMs`, unless it is over by then; then its connection is
+   *  gone both ways. */
+  cut(noticedMs: number, way: Way): void {
+    if (!this.outUp || !this.inUp) return
+    if (way !== 'in') this.outUp = false
+    if (way !== 'out') this.inUp = false
+    this.detection = this.network.timeline.in(noticedMs, () => {
+      this.outUp = this.inUp = false
+      this.tell(false)
     })
-  }
-
-  /** Nothing passes any more. The process hears of it after `noticedMs`, unless it is over by then. */
-  cut(noticedMs: number): void {
-    if (!this.up) return
-    this.up = false
-    this.detection = this.network.timeline.in(noticedMs, () => this.tell(false))
   }
 
   /** Everything passes again. What was under way is lost, so the process always hears of it. */
   restore(): void {
-    if (this.up) return
+    if (this.outUp && this.inUp) return
     this.detection()
+    this.outUp = this.inUp = false
     this.tell(false)
     this.network.timeline.in(this.delayMs(), () => {
-      this.up = true
+      this.outUp = this.inUp = true
       this.tell(true)
     })
   }
@@ -138,18 +151,21 @@ export class Wire {
   }
 
   private carry(way: 'out' | 'in', arrive: () => void): void {
-    const { faults, random, timeline } = this.network
-    if (!this.up || random.next() < faults.lost) return
+    const { faults, random, timeline, coverage } = this.network
+    if (!(way === 'out' ? this.outUp : this.inUp)) return
+    if (random.next() < faults.lost) return coverage.fault('message lost')
     const copies = random.next() < faults.doubled ? 2 : 1
+    if (copies === 2) coverage.fault('message doubled')
     for (let copy = 0; copy < copies; copy++) {
       const isLate = random.next() < faults.late
-      const delayMs = this.delayMs() + (isLate ? random.next() * faults.lateMsMax : 0)
-      let atMs = timeline.nowMs + delayMs
-      if (!faults.reordered) {
-        atMs = Math.max(atMs, way === 'out' ? this.outMs : this.inMs)
-        if (way === 'out') this.outMs = atMs
-        else this.inMs = atMs
-      }
+      if (isLate) coverage.fault('message late')
+      let atMs = timeline.nowMs + this.delayMs() + (isLate ? random.next() * faults.lateMsMax : 0)
+      if (way === 'out') atMs += this.clock.heldMs
+      const lastMs = way === 'out' ? this.outMs : this.inMs
+      if (atMs < lastMs && faults.reordered) coverage.fault('message overtakes')
+      if (!faults.reordered) atMs = Math.max(atMs, lastMs)
+      if (way === 'out') this.outMs = Math.max(this.outMs, atMs)
+      else this.inMs = Math.max(this.inMs, atMs)
       timeline.at(atMs, arrive)
     }
   }

@@ -4,10 +4,11 @@
 import { limits } from '../../src/base/limits.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
 import { checkTiming, type Timing } from '../../src/core/timing.ts'
-import { drawFaults, type Faults } from './faults.ts'
+import { type Blow, drawBlows, drawFaults, type Faults, type World } from './faults.ts'
 
 export interface Plan {
   readonly seed: number
+  readonly world: World
   readonly timing: Timing
   readonly nodes: number
   readonly shards: number
@@ -16,33 +17,47 @@ export interface Plan {
   readonly clients: number
   /** Actors of each type. */
   readonly actors: number
+  /** What each actor carries besides its journal. */
+  readonly paddingBytes: number
   /** Of one client, on average. */
   readonly callsPerSecond: number
   /** How long the faults last. */
   readonly troubleMs: number
   readonly faults: Faults
+  readonly blows: readonly Blow[]
 }
 
 export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
+  const world = drawWorld(random)
   const timing = drawTiming(random)
   const drawnLimits = drawLimits(random)
-  const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs)
+  const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
   // The memory of refusals is as small as the mailbox: a frame that the network doubles, refused once, might run once it is forgotten.
   if (faults.doubled > 0) delete drawnLimits.parkedFramesMax
+  const troubleMs = between(random, 3_000, 10_000)
+  const isHeavy = random.next() < 0.15
   return {
     seed,
+    world,
     timing,
     nodes: 1 + Math.floor(between(random, 0, 5)),
     shards: [3, 4, 8, 16][Math.floor(between(random, 0, 4))]!,
-    recordBytesMax: random.next() < 0.1 ? 20_000 : 900_000,
+    recordBytesMax: isHeavy || random.next() < 0.05 ? 20_000 : 900_000,
     limits: drawnLimits,
     clients: 1 + Math.floor(between(random, 0, 4)),
     actors: 1 + Math.floor(between(random, 0, 6)),
-    callsPerSecond: between(random, 3, 25),
-    troubleMs: between(random, 5_000, 15_000),
+    paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
+    callsPerSecond: between(random, 2, 15),
+    troubleMs,
     faults,
+    blows: drawBlows(random, troubleMs, world),
   }
+}
+
+function drawWorld(random: Random): World {
+  const next = random.next()
+  return next < 0.05 ? 'wild clocks' : next < 0.12 ? 'forgetful broker' : 'lawful'
 }
 
 /** Short leases, so that much happens in little time. */

@@ -5,6 +5,7 @@ import type { NodeEvent } from '../../src/core/effects.ts'
 import type { NodeState, TypePolicy } from '../../src/core/state.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { encodeViewReply } from '../../src/protocol/cluster.ts'
+import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
 import { createHost } from '../../src/runtime/host.ts'
@@ -18,14 +19,20 @@ import type { Wire } from './network.ts'
 import type { Life, Observation } from './witness.ts'
 import { clusterName, streams, type World } from './world.ts'
 
+type End = 'left' | 'refused' | 'killed' | 'poisoned'
+
 export class Process {
   readonly life: Life
   readonly clock: LocalClock
   readonly wire: Wire
   state: 'runs' | 'leaves' | 'ended' = 'runs'
   /** The cluster refused it, or it is done. */
-  readonly ended: Promise<'left' | 'refused' | 'killed'>
-  #end!: (how: 'left' | 'refused' | 'killed') => void
+  readonly ended: Promise<End>
+  #end!: (how: End) => void
+  /** What strikes before the effect after so many others. */
+  #fuse: { effects: number; readonly blow: () => void } | undefined
+  /** Acts since it stood still in the middle of a turn of its event loop. */
+  #actsWhileFrozen = 0
   readonly #world: World
   readonly #loop: Loop
   readonly #closes: (() => unknown)[] = []
@@ -38,21 +45,27 @@ export class Process {
     this.wire = network.connect(this.clock)
     this.ended = new Promise((resolve) => (this.#end = resolve))
     const { clock, wire, life } = this
+    wire.beforeUse = () => this.#beforeEffect()
 
     const report = (error: unknown): void =>
       this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     const transport = faultyTransport(broker, wire, report)
-    const control = faultyLog(broker, streams.control, wire, report)
-    const shards = faultyLog(broker, streams.shards, wire, report)
+    const servers = (): number => world.disk.starts
+    const control = faultyLog(broker, streams.control, wire, servers, report)
+    const shards = faultyLog(broker, streams.shards, wire, servers, report)
     const subjects = subjectsOf(clusterName)
     let holds = 0
     const definitions = definitionsFor({
       clock,
       random,
-      stopMsMax: plan.timing.stopMs / 2,
+      stopMsMax: 0.95 * plan.timing.stopMs,
+      paddingBytes: plan.paddingBytes,
+      recordBytesMax: plan.recordBytesMax,
+      die: () => this.#die(),
       acted: (actor, mark, epoch) => this.#saw({ kind: 'acted', life, actor, mark, epoch }),
       armed: (actor, mark, delayMs) => this.#saw({ kind: 'armed', life, actor, mark, delayMs }),
       fired: (actor, mark) => this.#saw({ kind: 'fired', life, actor, mark }),
+      cancelled: (actor, mark) => this.#saw({ kind: 'cancelled', life, actor, mark }),
       hold: (actor, what, epoch) => {
         const hold = { life, actor, what, id: ++holds, epoch }
         this.#saw({ kind: 'held', ...hold })
@@ -82,6 +95,7 @@ export class Process {
         if (answer.kind === 'refused') this.#saw({ kind: 'refused', life, frame: answer.id, code: answer.why.code })
         answers.send(replyTo, [answer])
       },
+      onInput: (input) => world.coverage.input(this.node, input),
       onEvent: (event) => this.#hear(event),
       onCrash: report,
     })
@@ -125,11 +139,19 @@ export class Process {
     this.clock.hear(() => this.#loop.tell({ kind: 'leave', timeoutMs }))
   }
 
+  /** An operator's message. */
+  ask(request: Extract<LifecycleRequest, { kind: 'drain' | 'list' }>): void {
+    if (this.state !== 'runs') return
+    if (request.kind === 'drain') this.state = 'leaves'
+    this.clock.hear(() => this.#loop.tell({ kind: 'asked', ticket: 0, request }))
+  }
+
   /** Everything in memory is lost. */
-  kill(how: 'left' | 'refused' | 'killed' = 'killed'): void {
+  kill(how: End = 'killed'): void {
     if (this.state === 'ended') return
     this.state = 'ended'
-    this.#world.witness.saw({ kind: 'process', life: this.life, what: how === 'killed' ? 'crashes' : 'ends' })
+    const crashes = how === 'killed' || how === 'poisoned'
+    this.#world.witness.saw({ kind: 'process', life: this.life, what: crashes ? 'crashes' : 'ends' })
     this.clock.kill()
     this.wire.close()
     for (const close of this.#closes) close()
@@ -137,9 +159,33 @@ export class Process {
     this.#end(how)
   }
 
+  /** `blow` strikes it in the middle of a turn of its event loop, after so many more effects. */
+  arm(effects: number, blow: () => void): void {
+    this.#fuse = { effects, blow }
+  }
+
+  defuse(): void {
+    this.#fuse = undefined
+  }
+
+  /** Called before everything that its loop does to the world. */
+  #beforeEffect(): void {
+    const fuse = this.#fuse
+    if (fuse === undefined || --fuse.effects > 0 || this.clock.state !== 'runs') return
+    this.#fuse = undefined
+    this.#actsWhileFrozen = 0
+    fuse.blow()
+  }
+
+  #die(): never {
+    this.kill('poisoned')
+    throw new Error('the process is dead')
+  }
+
   #hear(event: NodeEvent): void {
     this.#saw({ kind: 'heard', life: this.life, event })
-    if (event.kind === 'history broken') this.#world.witness.violation(`${this.life.node}: ${event.reason}`)
+    if (event.kind === 'history broken' && this.#world.plan.world !== 'forgetful broker')
+      this.#world.witness.violation(`${this.life.node}: ${event.reason}`)
     if (event.kind === 'left' || event.kind === 'refused') this.clock.soon(() => this.kill(event.kind))
   }
 
@@ -160,31 +206,41 @@ export class Process {
 
   /** The host, with everything seen that acts. */
   #watched(host: Host): Host {
-    const epochs = new Map<string, number>()
     const { shards } = this.#world.plan
     const { life } = this
-    const act = (what: 'turn' | 'perform' | 'wake', actor: string, epoch: number, cause: string): void =>
+    const act = (what: 'turn' | 'perform' | 'wake', actor: string, epoch: number, cause: string): void => {
+      this.#beforeEffect()
+      // The rest of a turn of the event loop that a crash interrupts never happens.
+      if (this.state === 'ended') throw new Error('the process is dead')
+      this.#judgeFrozen(what, actor)
       this.#saw({ kind: 'act', what, life, shard: shardOf(addressOf(actor), 'main', shards), actor, epoch, cause })
+    }
     return {
       ...host,
       take: (turn) => {
         const { cause } = turn
         act('turn', turn.actor, turn.epoch, cause.kind === 'event' ? cause.request : cause.kind)
-        const result = host.take(turn)
-        if (result.effects) epochs.set(`${turn.actor}#${turn.number}`, turn.epoch)
-        return result
+        return host.take(turn)
       },
-      perform: (actor, turn) => {
-        const name = `${actor}#${turn}`
-        act('perform', actor, epochs.get(name) ?? -1, `turn ${turn}`)
-        epochs.delete(name)
-        host.perform(actor, turn)
+      perform: (actor, turn, epoch) => {
+        act('perform', actor, epoch, `turn ${turn}`)
+        host.perform(actor, turn, epoch)
       },
       wake: (actor, stored, elapsedMs, epoch) => {
         act('wake', actor, epoch, '')
         host.wake(actor, stored, elapsedMs, epoch)
       },
     }
+  }
+
+  /** N3, C4: one act may have been decided before the process stood still; whatever comes after it must know that time has passed. */
+  #judgeFrozen(what: string, actor: string): void {
+    const { heldMs } = this.clock
+    if (heldMs === 0 || ++this.#actsWhileFrozen === 1) return
+    if (heldMs > Math.max(1.05 * this.#world.plan.timing.gapMs, 100))
+      this.#world.witness.violation(
+        `N3: ${this.life.node} begins a ${what} of ${actor} after it stood still for ${heldMs.toFixed(0)} ms`,
+      )
   }
 
   /** The dead tell nothing. */

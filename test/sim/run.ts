@@ -1,11 +1,30 @@
-/** Runs the simulator from the command line.
+/** Runs the simulator from the command line: many seeds on all cores, and of what fails the smallest plan that fails like it.
  *
- *      node --import tsx test/sim/run.ts --seeds 1000                a thousand fresh seeds
- *      node --import tsx test/sim/run.ts --seed 42 --verbose         one seed, with its transcript
- *      node --import tsx test/sim/run.ts --minutes 10 --from 1       as many as there is time for, from 1 on */
+ *      npm run sim -- --seeds 1000                 a thousand fresh seeds
+ *      npm run sim -- --minutes 10 --from 1        as many as there is time for, from 1 on; --keep-going: and do not stop at a failure
+ *      npm run sim -- --seed 42                    one seed, twice
+ *      npm run sim -- --seed 42 --verbose          and its transcript, in this process
+ *      npm run sim -- --seed 42 --plan '{...}'     with something else in its plan than was drawn
+ *
+ *  Also: --jobs 2 (workers), --lines 60 (how much is shown of what led to a failure), --no-shrink. A thousand seeds that do not meet
+ *  everything that `coverage.ts` names have failed as well. */
 
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Outcome, simulate } from './simulation.ts'
+import { outputOf, paint } from '../../src/cli/terminal.ts'
+import { missingFrom } from './coverage.ts'
+import { Crew } from './crew.ts'
+import { merge, type Patch } from './difference.ts'
+import { type Failure, failureOf, planText, violationsOf } from './failure.ts'
+import { duration, entry, pageWidthOf, thousands } from './page.ts'
+import { drawPlan, type Plan } from './plan.ts'
+import { Progress } from './progress.ts'
+import { coverageOf, missingOf, numbersOf } from './report.ts'
+import { boundsDefault, ruleOf, shrink, type Shrunk } from './shrink.ts'
+import { Tally } from './tally.ts'
+import { judge, type Trial, type Verdict } from './trial.ts'
 
 const { values } = parseArgs({
   options: {
@@ -13,84 +32,169 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     from: { type: 'string' },
     minutes: { type: 'string' },
+    jobs: { type: 'string' },
     lines: { type: 'string', default: '60' },
+    plan: { type: 'string' },
     verbose: { type: 'boolean', default: false },
-    twice: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
+    'no-shrink': { type: 'boolean', default: false },
   },
 })
 
-process.on('unhandledRejection', (reason) => {
-  console.error('unhandled rejection', reason)
-  process.exit(1)
-})
+const numberOf = (name: 'seed' | 'seeds' | 'from' | 'minutes' | 'jobs' | 'lines'): number | undefined => {
+  const text = values[name]
+  if (text !== undefined && !/^\d+(\.\d+)?$/.test(text)) throw new Error(`--${name} ${text}: not a number`)
+  return text === undefined ? undefined : Number(text)
+}
 
-const only = values.seed === undefined ? undefined : Number(values.seed)
-const from = only ?? (values.from === undefined ? Date.now() % 1_000_000_000 : Number(values.from))
-const count =
-  only !== undefined
-    ? 1
-    : values.seeds !== undefined
-      ? Number(values.seeds)
-      : values.minutes !== undefined
-        ? Infinity
-        : 100
-const untilMs = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000
+const output = outputOf(process.stdout)
+const only = numberOf('seed')
+const from = only ?? numberOf('from') ?? Date.now() % 1_000_000_000
+const minutes = numberOf('minutes')
+const count = only === undefined ? (numberOf('seeds') ?? (minutes === undefined ? 100 : Infinity)) : 1
+const jobs = Math.max(1, numberOf('jobs') ?? availableParallelism())
+const linesShown = numberOf('lines')!
+const patch = values.plan === undefined ? undefined : (JSON.parse(values.plan) as Patch)
 const startedMs = performance.now()
-let reportedMs = startedMs
-let done = 0
-let failed = 0
-let calls = 0
-let answered = 0
-let slowest = { seed: 0, excessMs: -Infinity }
+const untilMs = minutes === undefined ? Infinity : startedMs + minutes * 60_000
+const secondsSoFar = (): number => (performance.now() - startedMs) / 1_000
 
-for (let seed = from; seed < from + count && performance.now() < untilMs; seed++) {
-  const outcome = await simulate(seed, values.verbose ? { echo: (line) => console.log(line) } : {})
-  done++
-  calls += outcome.calls
-  answered += outcome.answered
-  if (outcome.wholeExcessMs > slowest.excessMs) slowest = { seed, excessMs: outcome.wholeExcessMs }
-  if (values.twice) {
-    const again = await simulate(seed)
-    if (again.hash !== outcome.hash)
-      report(seed, {
-        ...outcome,
-        violations: [`two runs differ: ${outcome.hash} and ${again.hash}`, firstDifference(outcome, again)],
-      })
+/** Of so many seeds one is run twice, and must be the same. */
+const seedsPerTwice = 50
+/** So many meet everything. */
+const seedsToMeetAll = 1_000
+
+const tally = new Tally()
+let isStopped = false
+
+async function runHere(): Promise<void> {
+  for (const trial of trials()) {
+    const verdict = await judge(trial, (line) => console.log(line))
+    hear(verdict)
+    write(
+      '\n',
+      planText(output, planOf(trial.seed)),
+      '\n',
+      violationsOf(output, verdict.violations),
+      summaryOf(verdict),
+    )
   }
-  if (outcome.violations.length > 0) {
-    failed++
-    report(seed, outcome)
-    if (!values['keep-going']) break
+  process.exitCode = tally.failures.length > 0 ? 1 : 0
+}
+
+async function runCrew(): Promise<void> {
+  if (only === undefined) write(entry(output, 'first seed', [String(from)]))
+  const crew = new Crew(jobs)
+  process.on('SIGINT', () => {
+    if (isStopped) process.exit(130)
+    isStopped = true
+  })
+  const progress = new Progress(output, standing)
+  await crew.run(trials(), (verdict) => {
+    hear(verdict)
+    if (verdict.violations.length > 0) progress.say(violationLine(verdict))
+    else if (only !== undefined) progress.say(summaryOf(verdict).trimEnd())
+  })
+  progress.end()
+  const missing = missingFrom(tally.coverage)
+  const mustMeetAll = tally.seeds >= seedsToMeetAll
+  write('\n', numbersOf(output, tally, secondsSoFar(), Math.min(jobs, tally.seeds)), '\n')
+  if (only === undefined && (tally.failures.length === 0 || values['keep-going']))
+    write(coverageOf(output, tally.coverage), '\n', missingOf(output, missing, mustMeetAll))
+  for (const verdict of firstOfEachRule(tally.failures)) write(failureOf(output, await explain(crew, verdict)))
+  crew.close()
+  process.exitCode = tally.failures.length > 0 || (mustMeetAll && missing.length > 0) ? 1 : 0
+}
+
+function* trials(): Generator<Trial> {
+  for (let seed = from; seed < from + count && !isStopped && performance.now() < untilMs; seed++)
+    yield { seed, twice: only !== undefined || seed % seedsPerTwice === 0, ...(patch && { plan: planOf(seed) }) }
+}
+
+function hear(verdict: Verdict): void {
+  tally.add(verdict)
+  if (verdict.violations.length > 0 && !values['keep-going']) isStopped = true
+}
+
+/** The plan that fails like it and is smaller, and its end. */
+async function explain(crew: Crew, verdict: Verdict): Promise<Failure> {
+  const { seed } = verdict
+  const plan = planOf(seed)
+  const shrunk = values['no-shrink'] ? undefined : await shrinkWith(crew, verdict, plan)
+  const file = join(tmpdir(), `godwit-sim-${seed}.txt`)
+  writeFileSync(file, '')
+  const again = await crew.judge({ seed, plan: shrunk?.plan ?? plan, transcript: file })
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  appendFileSync(file, again.violations.map((violation) => `!! ${violation}\n`).join(''))
+  const told = { verdict: again, lines: lines.slice(Math.max(0, lines.length - linesShown)), file }
+  return { verdict, plan, shrunk, told }
+}
+
+async function shrinkWith(crew: Crew, { seed, violations }: Verdict, plan: Plan): Promise<Shrunk> {
+  const rule = ruleOf(violations[0]!)
+  const bounds = { ...boundsDefault, width: jobs }
+  const beganMs = performance.now()
+  let runs = 0
+  let blows = plan.blows.length
+  const progress = new Progress(output, () => ({
+    share: Math.max(runs / bounds.runsMax, (performance.now() - beganMs) / bounds.msMax),
+    facts: [`making seed ${seed} smaller`, `${runs} runs`, `${blows} blows left`],
+  }))
+  const fails = async (candidate: Plan): Promise<boolean> => {
+    runs++
+    const verdict = await crew.judge({ seed, plan: candidate, twice: rule === 'two runs differ' })
+    const didFail = verdict.violations.some((violation) => ruleOf(violation) === rule)
+    if (didFail) blows = Math.min(blows, candidate.blows.length)
+    return didFail
   }
-  if (only !== undefined) console.log(`seed ${seed}: ${summary(outcome)}`)
-  if (performance.now() - reportedMs > 5_000) progress()
-}
-progress()
-process.exitCode = failed > 0 ? 1 : 0
-
-function progress(): void {
-  reportedMs = performance.now()
-  const seconds = (reportedMs - startedMs) / 1_000
-  console.log(
-    `${done} seeds, ${failed} failed, ${(done / seconds).toFixed(1)} seeds/s, ${answered} of ${calls} wishes answered, whole at most ${slowest.excessMs.toFixed(0)} ms after 2W + T (${slowest.seed}); the next is ${from + done}`,
-  )
+  const shrunk = await shrink(plan, fails, bounds)
+  progress.end()
+  return shrunk
 }
 
-function report(seed: number, outcome: Outcome): void {
-  const lines = Number(values.lines)
-  console.log(`\nseed ${seed} FAILED`)
-  if (!values.verbose) for (const line of lines === 0 ? [] : outcome.transcript.slice(-lines)) console.log(line)
-  console.log(`plan ${JSON.stringify(outcome.plan)}`)
-  for (const violation of outcome.violations.slice(0, 10)) console.log(`!! ${violation}`)
-  console.log(`replay: node --import tsx test/sim/run.ts --seed ${seed} --verbose\n`)
+const planOf = (seed: number): Plan => (patch === undefined ? drawPlan(seed) : merge(drawPlan(seed), patch))
+
+function firstOfEachRule(failures: readonly Verdict[]): readonly Verdict[] {
+  const firsts = new Map<string, Verdict>()
+  for (const verdict of failures) {
+    const rule = ruleOf(verdict.violations[0]!)
+    if (!firsts.has(rule)) firsts.set(rule, verdict)
+  }
+  return [...firsts.values()]
 }
 
-function summary({ hash, events, calls: asked, answered: answers, wholeAfterMs, simulatedMs }: Outcome): string {
-  return `hash ${hash}, ${events} events, ${answers} of ${asked} wishes answered, whole after ${wholeAfterMs.toFixed(0)} ms, ${simulatedMs.toFixed(0)} ms simulated`
+function standing(): { readonly share: number; readonly facts: readonly string[] } {
+  const { seeds, failures } = tally
+  const seconds = secondsSoFar()
+  const share = minutes === undefined ? seeds / count : seconds / (minutes * 60)
+  const failed = `${failures.length} failed`
+  return {
+    share,
+    facts: [
+      Number.isFinite(count) ? `${thousands(seeds)} of ${thousands(count)} seeds` : `${thousands(seeds)} seeds`,
+      `${(seeds / seconds).toFixed(1)} a second`,
+      failures.length > 0 ? paint(output, 'red', failed) : failed,
+      share > 0 ? `${duration((seconds * (1 - share)) / share)} left` : 'begins',
+    ],
+  }
 }
 
-function firstDifference(a: Outcome, b: Outcome): string {
-  const at = a.transcript.findIndex((line, i) => line !== b.transcript[i])
-  return `line ${at}:\n  ${a.transcript[at]}\n  ${b.transcript[at]}`
+function violationLine({ seed, violations }: Verdict): string {
+  const text = `${seed}  ${violations[0]!}`.replaceAll(/\s*\n\s*/g, ' ')
+  const width = pageWidthOf(output) - 5
+  return `  ${paint(output, 'red', '✗')} ${text.length > width ? `${text.slice(0, width - 1)}…` : text}`
 }
+
+const summaryOf = ({ seed, hash, events, calls, answered, simulatedMs }: Verdict): string =>
+  entry(output, `seed ${seed}`, [
+    `hash ${hash}`,
+    `${thousands(events)} events`,
+    `${thousands(answered)} of ${thousands(calls)} wishes answered`,
+    `${thousands(simulatedMs)} ms`,
+  ])
+
+function write(...texts: readonly string[]): void {
+  process.stdout.write(texts.join(''))
+}
+
+await (values.verbose ? runHere() : runCrew())

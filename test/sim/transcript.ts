@@ -5,7 +5,7 @@ import type { NodeEvent } from '../../src/core/effects.ts'
 import type { Checker, Life, Observation } from './witness.ts'
 
 export class Transcript implements Checker {
-  readonly lines: string[] = []
+  private readonly seen: { readonly observation: Observation; readonly atMs: number }[] = []
   private readonly echo: ((line: string) => void) | undefined
 
   constructor(echo?: (line: string) => void) {
@@ -13,17 +13,24 @@ export class Transcript implements Checker {
   }
 
   saw(observation: Observation, atMs: number): void {
-    const line = `${atMs.toFixed(2).padStart(9)} ${textOf(observation)}`
-    this.lines.push(line)
-    this.echo?.(line)
+    this.seen.push({ observation, atMs })
+    this.echo?.(lineOf(observation, atMs))
+  }
+
+  /** Written when it is asked for: most runs are never read. */
+  lines(): readonly string[] {
+    return this.seen.map(({ observation, atMs }) => lineOf(observation, atMs))
   }
 
   hash(): string {
     const hash = createHash('sha1')
-    for (const line of this.lines) hash.update(line)
+    for (const line of this.lines()) hash.update(line)
     return hash.digest('hex').slice(0, 12)
   }
 }
+
+const lineOf = (observation: Observation, atMs: number): string =>
+  `${atMs.toFixed(2).padStart(9)} ${textOf(observation)}`
 
 function textOf(seen: Observation): string {
   switch (seen.kind) {
@@ -37,7 +44,10 @@ function textOf(seen: Observation): string {
     case 'armed':
       return `${nameOf(seen.life)} ${seen.actor} armed ${seen.mark} for ${seen.delayMs.toFixed(0)} ms`
     case 'fired':
-      return `${nameOf(seen.life)} ${seen.actor} fired ${seen.mark}`
+    case 'cancelled':
+      return `${nameOf(seen.life)} ${seen.actor} ${seen.kind} ${seen.mark}`
+    case 'forgotten':
+      return 'world  ==== the broker starts again without its newest records'
     case 'acted':
       return `${nameOf(seen.life)} acts ${seen.mark} of ${seen.actor} e${seen.epoch}`
     case 'process':

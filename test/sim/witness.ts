@@ -22,6 +22,8 @@ export interface Hold {
 export type Observation =
   /** A record was stored; seen inside the append, so in the very order of the store. */
   | { readonly kind: 'stored'; readonly name: string; readonly seq: number; readonly record: LogRecord | ControlRecord }
+  /** The broker started again without its newest records; `tailOf` tells where each name ends now. */
+  | { readonly kind: 'forgotten'; readonly tailOf: (name: string) => number }
   /** A turn, a committed effect or the waking of an actor begins. */
   | {
       readonly kind: 'act'
@@ -43,7 +45,7 @@ export type Observation =
       readonly mark: string
       readonly delayMs: number
     }
-  | { readonly kind: 'fired'; readonly life: Life; readonly actor: string; readonly mark: string }
+  | { readonly kind: 'fired' | 'cancelled'; readonly life: Life; readonly actor: string; readonly mark: string }
   /** A plain action was performed. */
   | {
       readonly kind: 'acted'

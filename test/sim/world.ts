@@ -3,6 +3,8 @@
 import { MemoryBroker } from '../../src/transport/memory-broker.ts'
 import { decodeRecord } from '../../src/protocol/records.ts'
 import { clockOf, Timeline } from './clock.ts'
+import { Coverage } from './coverage.ts'
+import { Disk } from './disk.ts'
 import { Network } from './network.ts'
 import { type Plan, randomFor } from './plan.ts'
 import { Witness } from './witness.ts'
@@ -15,15 +17,18 @@ export interface World {
   readonly timeline: Timeline
   readonly network: Network
   readonly broker: MemoryBroker
+  readonly disk: Disk
   readonly witness: Witness
+  readonly coverage: Coverage
   /** What nobody is there to hear. */
   readonly report: (error: unknown) => void
 }
 
 export function createWorld(plan: Plan): World {
   const timeline = new Timeline()
+  const coverage = new Coverage()
   const broker = new MemoryBroker('sim', { clock: clockOf(timeline) })
-  const network = new Network(timeline, broker, randomFor(plan.seed, 'network'), plan.faults)
+  const network = new Network(timeline, broker, randomFor(plan.seed, 'network'), plan.faults, coverage)
   const witness = new Witness(() => timeline.nowMs)
   const report = (error: unknown): void =>
     witness.saw({
@@ -31,9 +36,11 @@ export function createWorld(plan: Plan): World {
       life: undefined,
       text: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })
-  for (const stream of Object.values(streams))
-    broker.store(stream).watch('', ({ name, seq, bytes }) => {
+  const stores = Object.values(streams).map((stream) => broker.store(stream))
+  const disk = new Disk(stores, () => witness.saw({ kind: 'forgotten', tailOf: (name) => disk.tailOf(name) }))
+  for (const store of stores)
+    store.watch('', ({ name, seq, bytes }) => {
       if (!name.startsWith('part.')) witness.saw({ kind: 'stored', name, seq, record: decodeRecord(bytes) })
     })
-  return { plan, timeline, network, broker, witness, report }
+  return { plan, timeline, network, broker, disk, witness, coverage, report }
 }

@@ -3,6 +3,7 @@
 
 import { limits } from '../../../src/base/limits.ts'
 import { addressOf, shardOf } from '../../../src/protocol/address.ts'
+import { blowKinds } from '../faults.ts'
 import type { ActorShown, Wish } from '../ledger.ts'
 import { doneOf, keyOf } from '../ledger.ts'
 import type { Plan } from '../plan.ts'
@@ -44,6 +45,8 @@ export class Delays implements Checker {
       }
       case 'fired':
         return this.judgeFiring(seen, atMs)
+      case 'cancelled':
+        return
       case 'heard':
         if (seen.event.kind === 'owned') this.ownedMs.set(seen.event.shard, atMs)
         if (seen.event.kind === 'resumed') this.wellMs.set(seen.life.boot, atMs)
@@ -61,16 +64,23 @@ export class Delays implements Checker {
     }
   }
 
-  /** Everything that an actor remembers as armed, and that was due in time, has fired once. */
+  /** What an actor remembers as armed was cancelled or has fired, once, unless it is the last and not due yet. */
   judge(finals: readonly Wish[], atMs: number): void {
     for (const final of finals) {
       const shown = doneOf(final)?.value as ActorShown | undefined
       if (final.type !== 'timer' || shown === undefined) continue
-      const { marks, fired } = shown.context
+      const { marks, fired, cancelled } = shown.context
       const { lastMs = 0, delayMs = 0 } = this.armed.get(marks.at(-1) ?? '') ?? {}
       const isDue = lastMs + delayMs * (1 + 2 * this.plan.faults.drift) + this.sleptMs + this.slackMs < atMs
-      if (fired.join() !== (fired.length < marks.length && !isDue ? marks.slice(0, -1) : marks).join())
-        this.witness.violation(`T1: ${keyOf(final)} armed ${marks}, and fired ${fired}`)
+      const over = new Set([...fired, ...cancelled])
+      const open = marks.filter((mark) => !over.has(mark))
+      const mayBeOpen = isDue ? [] : marks.slice(-1)
+      if (
+        over.size !== fired.length + cancelled.length ||
+        open.some((mark) => !mayBeOpen.includes(mark)) ||
+        [...over].some((mark) => !marks.includes(mark))
+      )
+        this.witness.violation(`T1: ${keyOf(final)} armed ${marks}, cancelled ${cancelled}, and fired ${fired}`)
     }
   }
 
@@ -101,9 +111,11 @@ export class Delays implements Checker {
 }
 
 /** A tick, and the commit before; a move that was begun and given up; a log that is slow or lost. */
-function slackOf({ timing, faults }: Plan): number {
-  const { log, lost, late, crashes, pauses, sleeps, cuts, outages, elections } = faults
-  const movesMayStall = lost + late + crashes + pauses + sleeps + cuts + outages + elections > 0
+const stalling = new Set(blowKinds.filter((kind) => !['join', 'leave', 'drain', 'list', 'wall jump'].includes(kind)))
+
+function slackOf({ timing, faults, blows }: Plan): number {
+  const { log, lost, late } = faults
+  const movesMayStall = lost + late > 0 || blows.some(({ kind }) => stalling.has(kind))
   const logsMayStall = log.lost + log.unanswered + log.slow > 0
   return (
     100 + timing.tickMs + (movesMayStall || logsMayStall ? 2.5 * limits.handoffStepMs : 0) + (logsMayStall ? 6_000 : 0)

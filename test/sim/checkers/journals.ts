@@ -9,6 +9,10 @@ import { digestOf, type JournalReply } from '../machines.ts'
 import type { Witness } from '../witness.ts'
 
 export interface JournalRules {
+  /** Clocks are wild: who reads may be shown the past, by an owner that is none any more. */
+  readonly mayReadOld: boolean
+  /** What was acknowledged may be gone with a broker's disk. */
+  readonly mayLose: (actor: string) => boolean
   /** Messages may be overtaken, or be under way for longer than their callers wait; then a call that was given up may run after later ones. */
   readonly mayRunLate: boolean
   /** The state of the volatile actor may be lost. */
@@ -30,10 +34,13 @@ export function judgeJournals(
     if (shown === undefined) continue
     const own = wishes.filter((wish) => wish !== final && keyOf(wish) === keyOf(final))
     if (final.type === 'cache' && rules.mayForget(keyOf(final))) continue
+    if (rules.mayLose(keyOf(final))) continue
     judgeHistory(witness, keyOf(final), shown.context.marks, shown.context.life, own, rules)
   }
-  for (const wish of wishes) if (!isMortal(wish.actor)) judgeExistence(witness, wish, wishes)
-  judgeLives(witness, wishes)
+  if (rules.mayReadOld) return
+  const certain = wishes.filter((wish) => !rules.mayLose(keyOf(wish)))
+  for (const wish of certain) if (!isMortal(wish.actor)) judgeExistence(witness, wish, certain)
+  judgeLives(witness, certain)
 }
 
 function judgeHistory(
@@ -68,7 +75,7 @@ function judgeHistory(
       )
     looks.push(seen)
   }
-  judgeFreshness(witness, key, looks)
+  if (!rules.mayReadOld) judgeFreshness(witness, key, looks)
   judgeOrder(witness, key, marks, wishes, rules)
 }
 
@@ -113,7 +120,12 @@ function judgeMark(
   done: (Attempt & { readonly value: unknown }) | undefined,
   place: number | undefined,
 ): void {
-  const { mark, attempts, op } = wish
+  const { mark, attempts, op, event } = wish
+  if (event !== undefined && !('mark' in event)) {
+    if (done !== undefined && event.type !== 'CANCEL')
+      witness.violation(`${mark} is a ${event.type} and cannot succeed, and ${key} says that it did`)
+    return
+  }
   if (done !== undefined) {
     const handled = op === 'tell' || (done.value as { readonly handled: boolean }).handled
     if (handled && place === undefined)

@@ -1,35 +1,62 @@
-/** Memory: which shards may have lost what the log does not hold: the states of volatile actors. They go with a crash, with a
- *  node that was taken for dead, and where a planned move ends at another node, or in another life of it, than the package was
- *  sent to, or the view changes in the middle of it. */
+/** Memory: which shards may have lost what the log does not hold. The states of volatile actors go with a crash, with a node that was
+ *  taken for dead, and where a planned move ends at another node, or in another life of it, than the package was sent to, or the
+ *  view changes in the middle of it. What a broker forgot is gone if its holder does not bring it back (R3): with a holder that moved,
+ *  or that stays away until it is taken for dead. */
 
+import type { LogRecord } from '../../../src/protocol/records.ts'
 import type { Checker, Observation } from '../witness.ts'
 
 export class Memory implements Checker {
+  /** Shards whose volatile actors may have forgotten. */
   readonly forgetful = new Set<string>()
+  /** Shards whose durable actors may have. */
+  readonly lost = new Set<string>()
   /** By node: its life, and when that was first seen. */
   private readonly lives = new Map<string, { readonly inc: number; readonly sinceMs: number }>()
-  /** By log: when its newest record was stored. Packages are sent after the last record before a release. */
-  private readonly storedMs = new Map<string, number>()
+  /** By log: its newest record, and when it was stored. Packages are sent after the last record before a release. */
+  private readonly newest = new Map<string, { readonly seq: number; readonly atMs: number; readonly holder: string }>()
   private viewMs = 0
   /** By log: the life that the package was certainly sent to. */
   private readonly heirs = new Map<string, string>()
+  /** Logs that a broker forgot the newest records of, with the life that knows them. */
+  private readonly unhealed = new Map<string, string>()
+  /** By log: its newest claim or release. */
+  private readonly changes = new Map<string, number>()
 
   saw(seen: Observation, atMs: number): void {
+    if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
     if (seen.kind !== 'stored') return
     const { record, name } = seen
+    if (record.kind === 'charter') return
     if (record.kind === 'row') {
       const { id } = record.profile
       if (this.lives.get(id)?.inc !== record.inc) this.lives.set(id, { inc: record.inc, sinceMs: atMs })
-      return
+    } else if (record.kind === 'view') {
+      this.heirs.clear()
+      this.viewMs = atMs
+    } else this.note(name, seen.seq, record, atMs)
+  }
+
+  private note(name: string, seq: number, record: LogRecord, atMs: number): void {
+    const holder = `${record.owner}.${record.inc}`
+    if (record.kind === 'claim') {
+      if (record.over !== 'empty' && this.heirs.get(name) !== holder) this.forgetful.add(shardOf(name))
+      if ((this.unhealed.get(name) ?? holder) !== holder) this.lost.add(shardOf(name))
+      this.unhealed.delete(name)
     }
-    if (record.kind === 'view') this.heirs.clear()
-    if (record.kind === 'view') this.viewMs = atMs
-    if (record.kind === 'view' || record.kind === 'charter') return
+    if (record.kind === 'claim' || record.kind === 'release') this.changes.set(name, seq)
     if (record.kind === 'release') this.heirs.set(name, this.heirOf(name, record))
-    if (record.kind === 'claim' && record.over !== 'empty' && this.heirs.get(name) !== `${record.owner}.${record.inc}`)
-      this.forgetful.add(name.slice('shard.'.length))
-    if (record.kind !== 'release') this.heirs.delete(name)
-    this.storedMs.set(name, atMs)
+    else this.heirs.delete(name)
+    this.newest.set(name, { seq, atMs, holder })
+  }
+
+  private forget(tailOf: (name: string) => number): void {
+    for (const [name, { seq, holder }] of this.newest) {
+      if (seq <= tailOf(name)) continue
+      this.unhealed.set(name, holder)
+      this.forgetful.add(shardOf(name))
+      if ((this.changes.get(name) ?? 0) > tailOf(name)) this.lost.add(shardOf(name))
+    }
   }
 
   private heirOf(
@@ -37,7 +64,9 @@ export class Memory implements Checker {
     { to, handoff }: { readonly to: string | null; readonly handoff: string | null },
   ): string {
     const life = to === null || handoff === null ? undefined : this.lives.get(to)
-    if (life === undefined || Math.max(life.sinceMs, this.viewMs) > (this.storedMs.get(name) ?? 0)) return 'nobody'
+    if (life === undefined || Math.max(life.sinceMs, this.viewMs) > (this.newest.get(name)?.atMs ?? 0)) return 'nobody'
     return `${to}.${life.inc}`
   }
 }
+
+const shardOf = (name: string): string => name.slice('shard.'.length)

@@ -1,7 +1,7 @@
 /** Owners (I1): whoever acts for a shard is the owner that stands in its log at that very moment, and was not declared dead. So
  *  there is at most one, and nobody acts under an epoch that is over. */
 
-import type { LogRecord } from '../../../src/protocol/records.ts'
+import type { LogRecord, Row } from '../../../src/protocol/records.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 interface Standing {
@@ -11,22 +11,48 @@ interface Standing {
   released: boolean
 }
 
+type Stored = Extract<Observation, { kind: 'stored' }>
+
 export class Owners implements Checker {
   /** By shard. */
   readonly standing = new Map<string, Standing>()
-  private readonly rows = new Map<string, { readonly inc: number; readonly boot: string; readonly state: string }>()
+  private readonly rows = new Map<string, Row>()
+  /** By node: the last incarnation that was ever seen to be gone (D3), whatever a broker has forgotten since. */
+  private readonly gone = new Map<string, number>()
+  private stored: Stored[] = []
   private readonly witness: Witness
+  /** Clocks are wild: who was taken for dead may still act, as the protocol says. */
+  private readonly mayOverlap: boolean
 
-  constructor(witness: Witness) {
+  constructor(witness: Witness, mayOverlap: boolean) {
     this.witness = witness
+    this.mayOverlap = mayOverlap
   }
 
   saw(seen: Observation): void {
-    if (seen.kind === 'act') return this.judge(seen)
-    if (seen.kind !== 'stored') return
-    const { record, seq, name } = seen
-    if (record.kind === 'row') this.rows.set(record.profile.id, record)
+    if (seen.kind === 'act' && !this.mayOverlap) return this.judge(seen)
+    if (seen.kind === 'stored') this.take(seen)
+    if (seen.kind === 'forgotten') {
+      const left = this.stored.filter(({ name, seq }) => seq <= seen.tailOf(name))
+      this.stored = []
+      this.standing.clear()
+      this.rows.clear()
+      for (const record of left) this.take(record)
+    }
+  }
+
+  private take(stored: Stored): void {
+    this.stored.push(stored)
+    const { record, seq, name } = stored
+    if (record.kind === 'row') this.noteRow(record)
     else if (record.kind !== 'view' && record.kind !== 'charter') this.note(name.slice('shard.'.length), seq, record)
+  }
+
+  private noteRow(row: Row): void {
+    const { id } = row.profile
+    this.rows.set(id, row)
+    const gone = row.state === 'dead' || row.state === 'left' ? row.inc : row.inc - 1
+    this.gone.set(id, Math.max(gone, this.gone.get(id) ?? 0))
   }
 
   private note(shard: string, seq: number, record: LogRecord): void {
@@ -48,11 +74,8 @@ export class Owners implements Checker {
   /** S1: only over one that is gone, or one's own. */
   private judgeClaim(shard: string, { owner, inc }: LogRecord, before: Standing): void {
     if (before.owner === owner && before.inc === inc) return
-    const row = this.rows.get(before.owner)
-    const gone =
-      row !== undefined &&
-      (row.inc > before.inc || (row.inc === before.inc && (row.state === 'dead' || row.state === 'left')))
-    if (!gone) this.witness.violation(`S1: ${owner}.${inc} claims ${shard} over ${shown(before)}, who is not gone`)
+    if (before.inc > (this.gone.get(before.owner) ?? 0))
+      this.witness.violation(`S1: ${owner}.${inc} claims ${shard} over ${shown(before)}, who is not gone`)
   }
 
   private judge({ what, life, shard, actor, epoch, cause }: Extract<Observation, { kind: 'act' }>): void {

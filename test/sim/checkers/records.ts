@@ -8,7 +8,9 @@ export class Records implements Checker {
   private readonly tails = new Map<string, number>()
   private readonly rows = new Map<string, Row>()
   private view = 0
+  private forgot = false
   private readonly tokens = new Set<string>()
+  private history: Pick<Extract<Observation, { kind: 'stored' }>, 'name' | 'seq' | 'record'>[] = []
   private readonly witness: Witness
 
   constructor(witness: Witness) {
@@ -16,15 +18,19 @@ export class Records implements Checker {
   }
 
   saw(seen: Observation): void {
+    if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
     if (seen.kind !== 'stored') return
     const { name, seq, record } = seen
     if (this.tokens.has(record.token))
       this.witness.violation(`S2: the record ${record.token} was stored twice, again at ${seq} of ${name}`)
     this.tokens.add(record.token)
+    this.history.push({ name, seq, record })
     if (record.kind === 'row') return this.judgeRow(record)
     if (record.kind === 'charter') return
     if (record.kind === 'view') {
-      if (record.number !== this.view + 1) this.witness.violation(`I4: view ${record.number} follows view ${this.view}`)
+      // The next one to those that a broker forgot may be known.
+      if (this.forgot ? record.number <= this.view : record.number !== this.view + 1)
+        this.witness.violation(`I4: view ${record.number} follows view ${this.view}`)
       this.view = record.number
       return
     }
@@ -34,6 +40,24 @@ export class Records implements Checker {
         `I5: ${record.kind} at ${seq} of ${name} names ${record.prev} as its predecessor, which is ${tail}`,
       )
     this.tails.set(name, seq)
+  }
+
+  /** The chains go on from what is left. */
+  private forget(tailOf: (name: string) => number): void {
+    this.forgot = true
+    const left = this.history.filter(({ name, seq }) => seq <= tailOf(name))
+    this.history = []
+    this.tails.clear()
+    this.rows.clear()
+    this.tokens.clear()
+    this.view = 0
+    for (const { name, seq, record } of left) {
+      this.history.push({ name, seq, record })
+      this.tokens.add(record.token)
+      if (record.kind === 'row') this.rows.set(record.profile.id, record)
+      else if (record.kind === 'view') this.view = record.number
+      else if (record.kind !== 'charter') this.tails.set(name, seq)
+    }
   }
 
   private judgeRow(row: Row): void {

@@ -1,15 +1,17 @@
 /** Wholeness (I6): with faults over, the view names everybody who is there and nobody else, and each shard is owned by the node that
  *  the ring names: by the log, and by that node's own account. */
 
-import { ringOf } from '../../../src/core/ring.ts'
 import { shardName } from '../../../src/protocol/address.ts'
 import type { View } from '../../../src/protocol/records.ts'
+import { assignSlowly } from '../../core/support/slow-ring.ts'
 import type { Process } from '../process.ts'
 import type { Checker, Observation } from '../witness.ts'
 import type { Owners } from './owners.ts'
 
 export class Wholeness implements Checker {
   private view: View | undefined
+  /** By shard: whom the ring of that view names. */
+  private wanted: readonly string[] = []
   private readonly owners: Owners
   private readonly shards: number
 
@@ -19,7 +21,10 @@ export class Wholeness implements Checker {
   }
 
   saw(seen: Observation): void {
-    if (seen.kind === 'stored' && seen.record.kind === 'view') this.view = seen.record
+    if (seen.kind !== 'stored' || seen.record.kind !== 'view') return
+    this.view = seen.record
+    const able = seen.record.members.filter(({ state }) => state === 'up').map(({ id }) => id)
+    this.wanted = able.length === 0 ? [] : assignSlowly(able, 'main', this.shards)
   }
 
   /** What is missing, or nothing. */
@@ -32,7 +37,7 @@ export class Wholeness implements Checker {
     if (living.some(({ state }) => state === 'leaves')) return 'somebody is still leaving'
     for (let index = 0; index < this.shards; index++) {
       const shard = shardName('main', index)
-      const lack = this.lackOf(shard, ringOf(view).ownerOf(shard), living)
+      const lack = this.lackOf(shard, this.wanted[index], living)
       if (lack !== undefined) return `${shard}: ${lack}`
     }
     return undefined

@@ -1,0 +1,108 @@
+/** Crew: the processes that run trials, as many as there are cores. A run keeps one core busy, knows nothing of other runs, and sets
+ *  `limits`, which a process has once: so each has a process of its own. A worker that dies, or needs more than a
+ *  minute for what takes a fraction of a second, is a verdict too; another one takes its place.
+ *
+ *  Each is forked as it is: larger semi-spaces (32 to 128 MB) made no run faster, and the process larger (215 to 415 MB). */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { failed, type Trial, type Verdict } from './trial.ts'
+
+export class Crew {
+  private readonly workers: readonly Worker[]
+
+  constructor(jobs: number) {
+    this.workers = Array.from({ length: jobs }, () => new Worker())
+    process.once('exit', () => this.close())
+  }
+
+  /** Takes one trial after the other until there are no more, and waits for those under way. */
+  async run(trials: Iterable<Trial>, heard: (verdict: Verdict) => void): Promise<void> {
+    const shared = trials[Symbol.iterator]()
+    const work = async (worker: Worker): Promise<void> => {
+      for (let next = shared.next(); !next.done; next = shared.next()) heard(await worker.judge(next.value))
+    }
+    // Two in hand, so that a worker does not wait for the next one to be sent.
+    await Promise.all(this.workers.flatMap((worker) => [work(worker), work(worker)]))
+  }
+
+  judge(trial: Trial): Promise<Verdict> {
+    return this.workers.toSorted((a, b) => a.load - b.load)[0]!.judge(trial)
+  }
+
+  close(): void {
+    for (const worker of this.workers) worker.close()
+  }
+}
+
+class Worker {
+  /** The first one runs. */
+  private readonly inHand: { readonly trial: Trial; readonly settle: (verdict: Verdict) => void }[] = []
+  private child: ChildProcess | undefined
+  private patience: NodeJS.Timeout | undefined
+  private closed = false
+
+  get load(): number {
+    return this.inHand.length
+  }
+
+  judge(trial: Trial): Promise<Verdict> {
+    return new Promise((settle) => {
+      this.inHand.push({ trial, settle })
+      this.child ??= this.start()
+      this.send(trial)
+      if (this.inHand.length === 1) this.watch()
+    })
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.patience)
+    this.child?.kill('SIGKILL')
+  }
+
+  private start(): ChildProcess {
+    const child = fork(new URL('worker.ts', import.meta.url), {
+      execArgv: ['--import', 'tsx'],
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    })
+    let complaint = ''
+    child
+      .stderr!.setEncoding('utf8')
+      .on('data', (text: string) => (complaint = (complaint + text).slice(-complaintMax)))
+    child.on('message', (verdict: Verdict) => this.settle(verdict))
+    child.on('close', (code, signal) => {
+      if (!this.closed) this.replace(`the process died of ${signal ?? `code ${code}`}: ${complaint.trim()}`)
+    })
+    return child
+  }
+
+  private replace(violation: string): void {
+    this.child = this.start()
+    const [broken] = this.inHand
+    for (const { trial } of this.inHand.slice(1)) this.send(trial)
+    if (broken !== undefined) this.settle(failed(broken.trial.seed, violation))
+  }
+
+  /** One that is dying does not hear it; then its replacement does. */
+  private send(trial: Trial): void {
+    this.child!.send(trial, () => {})
+  }
+
+  private settle(verdict: Verdict): void {
+    this.inHand.shift()?.settle(verdict)
+    this.watch()
+  }
+
+  private watch(): void {
+    clearTimeout(this.patience)
+    if (this.inHand.length > 0) this.patience = setTimeout(() => this.giveUp(), patienceMs)
+  }
+
+  private giveUp(): void {
+    this.child!.removeAllListeners('close').removeAllListeners('message').kill('SIGKILL')
+    this.replace(`no end after ${patienceMs / 1_000} s: it goes in circles`)
+  }
+}
+
+const patienceMs = 60_000
+const complaintMax = 4_000

@@ -1,0 +1,62 @@
+/** Report: what a session of the simulator has shown, for a reader: its numbers, and what its runs met. */
+
+import { type Output, paint } from '../../src/cli/terminal.ts'
+import { type Counts, faultPrefix, missingFrom, times } from './coverage.ts'
+import { columns, duration, entry, matrix, thousands } from './page.ts'
+import type { Tally } from './tally.ts'
+
+export function numbersOf(output: Output, tally: Tally, seconds: number, jobs: number): string {
+  const { seeds, failures, calls, answered, simulatedMs, slowest } = tally
+  const rate = seeds / seconds
+  const failed = paint(
+    output,
+    failures.length > 0 ? 'red' : 'green',
+    failures.length > 0 ? `${failures.length} failed` : 'none failed',
+  )
+  const beyond = slowest.excessMs > 0 ? 'after' : 'before'
+  return [
+    entry(output, 'seeds', [`${thousands(seeds)} in ${duration(seconds)}`, failed]),
+    entry(output, 'speed', [
+      `${rate.toFixed(1)} seeds a second`,
+      jobs === 1 ? 'on one core' : `${(rate / jobs).toFixed(1)} on each of ${jobs} cores`,
+    ]),
+    entry(output, 'simulated', [`${(simulatedMs / 3_600_000).toFixed(2)} hours`]),
+    entry(output, 'wishes', [`${thousands(calls)} asked`, `${thousands(answered)} answered`]),
+    Number.isFinite(slowest.excessMs)
+      ? entry(output, 'whole again', [
+          `at the latest ${thousands(Math.abs(slowest.excessMs))} ms ${beyond} 2W + T`,
+          `with seed ${slowest.seed}`,
+        ])
+      : '',
+  ].join('')
+}
+
+/** Faults, and then inputs against the states of the core: those of the node and those of the shard. */
+export function coverageOf(output: Output, counts: Counts): string {
+  const all = { ...counts, ...Object.fromEntries(missingFrom(counts).map((name) => [name, 0])) }
+  const faults = Object.keys(all)
+    .filter((name) => name.startsWith(faultPrefix))
+    .map((name) => ({ name: name.slice(faultPrefix.length), count: all[name]! }))
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+  const pairs = Object.keys(all)
+    .filter((name) => name.includes(times))
+    .map((name) => name.split(times) as [state: string, input: string])
+  const wholes = [...new Set(pairs.map(([state]) => state.replace(/ .*/, '')))].toSorted()
+  const section = (title: string, table: string): string => `  ${paint(output, 'bold', title)}\n${table}`
+  return [
+    section('faults', columns(output, faults)),
+    ...wholes.map((whole) => {
+      const own = pairs.filter(([state]) => state.startsWith(`${whole} `))
+      const countOf = (input: string, head: string): number | undefined => all[`${whole} ${head}${times}${input}`]
+      const heads = [...new Set(own.map(([state]) => state.slice(whole.length + 1)))].toSorted()
+      const inputs = [...new Set(own.map(([, input]) => input))].toSorted()
+      return section(`what reached the core, by the state of the ${whole}`, matrix(output, inputs, heads, countOf))
+    }),
+  ].join('\n')
+}
+
+/** `isFailure`: there were seeds enough to meet all of it. */
+export function missingOf(output: Output, missing: readonly string[], isFailure: boolean): string {
+  if (missing.length === 0) return ''
+  return entry(output, 'not met', isFailure ? missing.map((name) => paint(output, 'red', name)) : missing)
+}
