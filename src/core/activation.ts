@@ -115,7 +115,7 @@ function frameTurn(node: NodeState, shard: Shard): Effect | undefined {
 function open(node: NodeState, shard: Shard, delivery: Delivery): Effect | undefined {
   const refused = refusalOf(shard.lanes, delivery)
   if (refused !== undefined) return refuseFrame(node, shard, delivery, refused)
-  if (delivery.deadlineMs <= node.nowMs)
+  if (delivery.deadlineMs <= node.lease.nowMs)
     return refuseFrame(
       node,
       shard,
@@ -163,7 +163,7 @@ function openRequest(
     // Without an id of the caller's only this sender repeats it, and not after its deadline; what comes later is told by its lane.
     keepMs:
       delivery.request === undefined
-        ? Math.ceil(delivery.deadlineMs - node.nowMs) + limits.handoffStepMs
+        ? Math.ceil(delivery.deadlineMs - node.lease.nowMs) + limits.handoffStepMs
         : limits.requestKeepMs,
     logged: entry?.durability !== 'volatile' || delivery.op === 'stop' || delivery.op === 'spawn',
     keepUntilMs: Infinity,

@@ -8,7 +8,7 @@ import type { Refusal } from '../base/errors.ts'
 import type { AppendResult, Identities } from '../protocol/log-results.ts'
 import type { ActorKey, ShardName } from '../protocol/address.ts'
 import type { Answer, FrameBatch } from '../protocol/frames.ts'
-import type { LifecycleReply, LifecycleRequest } from '../protocol/lifecycle.ts'
+import type { LifecycleReply, LifecycleRequest, Mark } from '../protocol/lifecycle.ts'
 import type { LogRecord, PartRef, Row, ShardState, View } from '../protocol/records.ts'
 import type { StoredActor, Turn, TurnResult } from '../protocol/turn.ts'
 
@@ -146,6 +146,8 @@ export type Effect =
       readonly actors: readonly ActorKey[]
       readonly graceMs: number
     }
+  /** Send this to oneself, through the broker. */
+  | { readonly kind: 'mark'; readonly mark: Mark }
   | { readonly kind: 'reply'; readonly ticket: number; readonly reply: LifecycleReply }
   | { readonly kind: 'tell'; readonly node: string; readonly request: LifecycleRequest }
   | {

@@ -5,11 +5,13 @@
  *
  *  A broker that restarted without having synced its disk may have lost the newest records. Those who hold shards know better than
  *  the broker what these were, and heal the loss (`ownership.ts`); everybody else must give them time, so after a restart
- *  nobody claims for W (R2). A store that was created anew is another history altogether: that node gives up, by name. */
+ *  nobody claims for W (R2). Nor does anybody go on whose lease was over: that this node was declared dead, and that somebody else has
+ *  claimed since, may be among what was lost, and that one may still act. A store that was created anew is another history altogether: that node gives up, by name. */
 
 import { refuse } from '../base/errors.ts'
 import type { Identities } from '../protocol/log-results.ts'
 import type { Input } from './effects.ts'
+import { holds } from './lease.ts'
 import type { History, NodeState, Reach } from './state.ts'
 
 export const createHistory = (): History => ({
@@ -18,6 +20,7 @@ export const createHistory = (): History => ({
   check: 'identity',
   tailsLeft: new Set(),
   noClaimsBeforeMs: -Infinity,
+  noResumingBeforeMs: -Infinity,
   highest: { control: 0, shards: 0 },
   readingIdentity: undefined,
 })
@@ -73,6 +76,7 @@ export function onIdentity(node: NodeState, identities: Identities | 'unknown'):
   }
   if (reason !== undefined) {
     history.noClaimsBeforeMs = node.nowMs + node.config.timing.waitMs
+    if (!holds(node.lease)) history.noResumingBeforeMs = history.noClaimsBeforeMs
     becomeForgetful(node)
     if (reason.lost) node.out.push({ kind: 'notify', event: { kind: 'history broken', reason: reason.text } })
   }
@@ -138,6 +142,7 @@ function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
 }
 
 function readTails(node: NodeState): void {
+  if (node.history.check === 'resume' && node.nowMs < node.history.noResumingBeforeMs) return
   for (const shard of node.history.tailsLeft)
     node.out.push({ kind: 'read tail', shard, known: node.shards.get(shard)?.tailSeq ?? 0 })
 }

@@ -5,7 +5,7 @@
 import { limits } from '../base/limits.ts'
 import { type Frame, frameBytes } from '../protocol/frames.ts'
 
-/** A frame with where its answer goes and the moment, on the node's monotonic clock, at which nobody waits for it any more. */
+/** A frame with where its answer goes and the moment, on the node's lease clock (rules M1, C1), at which nobody waits for it any more. */
 export interface Delivery extends Frame {
   readonly from: string
   readonly replyTo: string

@@ -21,6 +21,7 @@ import {
   onReleased,
   onReleasedTold,
 } from './handoff.ts'
+import { createFreshness, onMark, tickFreshness } from './freshness.ts'
 import { createHistory, mayBeat, noteHistory, onConnection, onIdentity, tickHistory } from './history.ts'
 import { createLease, observe } from './lease.ts'
 import {
@@ -63,6 +64,7 @@ export const createNode = (config: NodeConfig, now: Now): NodeState => ({
   self: createMembership(),
   cluster: createCluster(),
   history: createHistory(),
+  freshness: createFreshness(),
   fencedBecause: undefined,
   asleep: true,
   shards: new Map(),
@@ -99,7 +101,8 @@ function take(node: NodeState, input: Input): void {
       return tick(node)
     case 'connection':
       restartWait(node)
-      return onConnection(node, input.connected)
+      onConnection(node, input.connected)
+      return tickFreshness(node)
     case 'identity read':
       onIdentity(node, input.identities)
       // A history that is another one altogether ends this life: its children must not run on.
@@ -197,6 +200,7 @@ function tick(node: NodeState): void {
   beginSlice(node)
   node.work.alarmMs = Infinity
   node.work.soonestMs = Infinity
+  tickFreshness(node)
   tickHistory(node)
   tickMembership(node)
   tickView(node)
@@ -231,6 +235,8 @@ function onAsked(node: NodeState, { ticket, request }: Extract<Input, { kind: 'a
       onReleasedTold(node, request.shard)
       node.out.push({ kind: 'reply', ticket, reply: { kind: 'ok' } })
       return
+    case 'mark':
+      return onMark(node, request)
     case 'drain':
       becomeLeaving(node, request.timeoutMs)
       node.out.push({ kind: 'reply', ticket, reply: { kind: 'ok' } })

@@ -5,6 +5,7 @@ import { type Refusal, refuse } from '../base/errors.ts'
 import { keyOf } from '../protocol/address.ts'
 import type { FrameBatch } from '../protocol/frames.ts'
 import { refuseWaiter } from './commit.ts'
+import { isFresh } from './freshness.ts'
 import { admit, refusalOf, sweep } from './lanes.ts'
 import { type Delivery, put, takeExpired } from './mailbox.ts'
 import { findRequest, joinRequest } from './requests.ts'
@@ -13,24 +14,25 @@ import type { NodeState, Shard } from './state.ts'
 import { readView } from './view.ts'
 
 export function receive(node: NodeState, { from, replyTo, frames }: FrameBatch): void {
+  const { nowMs } = node.lease
   for (const frame of frames) {
-    const delivery: Delivery = { ...frame, from, replyTo, deadlineMs: node.nowMs + frame.leftMs }
-    const shard = receivingShard(node, delivery)
+    const delivery: Delivery = { ...frame, from, replyTo, deadlineMs: nowMs + frame.leftMs }
+    const shard = isFresh(node) ? receivingShard(node, delivery) : undefined
     if (shard === undefined) sendOn(node, delivery)
-    else for (const admitted of admit(shard.lanes, from, delivery, node.nowMs)) takeIn(node, shard, admitted)
+    else for (const admitted of admit(shard.lanes, from, delivery, nowMs)) takeIn(node, shard, admitted)
   }
 }
 
 /** Frames whose time is over while they wait: for a shard that does not run, or for earlier ones of their lane. */
 export function sweepWaiting(node: NodeState, shard: Shard): void {
-  for (const delivery of takeExpired(shard.mailbox, node.nowMs))
+  for (const delivery of takeExpired(shard.mailbox, node.lease.nowMs))
     refuseUnlessKnown(
       node,
       shard,
       delivery,
       refuse('UNAVAILABLE', `the shard of ${delivery.type}/${delivery.actor} could not take it in time`),
     )
-  for (const delivery of sweep(shard.lanes, node.nowMs))
+  for (const delivery of sweep(shard.lanes, node.lease.nowMs))
     refuseWaiter(
       node,
       shard,

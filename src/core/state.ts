@@ -54,6 +54,7 @@ export interface NodeState {
   readonly self: Membership
   readonly cluster: Cluster
   readonly history: History
+  readonly freshness: Freshness
   /** Set in the step in which this life ended; `node.ts` acts on it in the same step. */
   fencedBecause: string | undefined
   /** Children were stopped because the lease was over (rule N4). */
@@ -128,8 +129,9 @@ export interface History {
   check: 'none' | 'identity' | 'row' | 'tails' | 'resume'
   /** Shards whose tails must still be compared. */
   readonly tailsLeft: Set<ShardName>
-  /** Rule R2: no claim before this. */
+  /** Rule R2: no claim before this; and nothing is taken up again, after a lease that was over. */
   noClaimsBeforeMs: number
+  noResumingBeforeMs: number
   /** The highest sequences that were ever stored or read (rule R1). */
   highest: Reach
   /** What was the highest when the reading of the identity that is under way was ordered. */
@@ -139,6 +141,15 @@ export interface History {
 export interface Reach {
   readonly control: number
   readonly shards: number
+}
+
+// ---- freshness.ts: how old what comes may be
+
+/** On the lease clock, which also counts the time that a machine sleeps (rule C1). */
+export interface Freshness {
+  sentMs: number
+  /** When the newest mark that came back was sent. */
+  heardMs: number
 }
 
 // ---- work.ts: what is to be acted on, one act a step

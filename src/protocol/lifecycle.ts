@@ -20,10 +20,18 @@ export type LifecycleRequest =
     }
   /** A -> B: the release is in the log. */
   | { readonly kind: 'released'; readonly shard: ShardName }
+  /** A node -> itself: what comes after it has been under way for no longer. Has no reply. */
+  | ({ readonly kind: 'mark' } & Mark)
   /** Anybody -> the node: hand everything over, then leave. */
   | { readonly kind: 'drain'; readonly timeoutMs: number }
   /** Anybody -> a node: the actors it holds, in order of key, after `after`. */
   | { readonly kind: 'list'; readonly type?: string; readonly after?: string; readonly count: number }
+
+/** `atMs`: on the sender's own clock. */
+export interface Mark {
+  readonly boot: string
+  readonly atMs: number
+}
 
 export type LifecycleReply =
   | { readonly kind: 'ok' }
@@ -35,7 +43,7 @@ export type LifecycleReply =
 
 export const encodeLifecycle = (message: LifecycleRequest | LifecycleReply): Uint8Array => encode(message)
 
-const requestKinds: ReadonlySet<string> = new Set(['handoff', 'package', 'released', 'drain', 'list'])
+const requestKinds: ReadonlySet<string> = new Set(['handoff', 'package', 'released', 'mark', 'drain', 'list'])
 
 /** `undefined` for bytes that are no request. */
 export function decodeLifecycleRequest(bytes: Uint8Array): LifecycleRequest | undefined {

@@ -190,6 +190,9 @@ export function createLoop(options: LoopOptions): Loop {
           stuck,
         }))
       }
+      case 'mark':
+        transport.publish(subjects.lifecycle(config.profile.id), encodeLifecycle({ kind: 'mark', ...effect.mark }))
+        return
       case 'reply': {
         const replyTo = tickets.get(effect.ticket)
         tickets.delete(effect.ticket)

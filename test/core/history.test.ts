@@ -188,9 +188,10 @@ test('N5: after a lapse beats go on while the tails are compared, and nothing st
   world.sleep(3_000)
   a.moods.set('read tail', 'hold')
   a.forgetEffects()
+  world.pass(100)
 
   const id = a.send('ask', actor, { type: 'ADD' })
-  world.pass(1_500)
+  world.pass(1_400)
 
   a.expectEffect('write row')
   a.rejectEffect('take turn')

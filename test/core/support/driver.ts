@@ -414,6 +414,10 @@ export class Driver {
         const stuck = host.letGo(actors)
         return this.#answer(effect.kind, () => this.world.later(() => this.tell({ ...rest, kind: 'released', stuck })))
       }
+      case 'mark': {
+        const request = { kind: 'mark', ...effect.mark } as const
+        return this.#answer(effect.kind, () => this.world.later(() => this.tell({ kind: 'asked', ticket: 0, request })))
+      }
       case 'reply': {
         this.#replies.get(effect.ticket)?.(effect.reply)
         return void this.#replies.delete(effect.ticket)
