@@ -28,6 +28,9 @@ export interface Proxy {
   swallow(on: boolean): void
   /** Neither passes on nor takes anything more on the connections of now, which stay up: a pulled cable. */
   freeze(): void
+  /** Carries nothing, on the connections of now and on new ones, which come up all the same; false: carries what has waited meanwhile,
+   *  as TCP does when a network is back. */
+  silence(on: boolean): void
   /** Holds every chunk of both directions back for so long. */
   delay(ms: number): void
   stop(): Promise<void>
@@ -46,6 +49,7 @@ export async function startProxy(serverPort: number): Promise<Proxy> {
   let refusing = false
   let refused = (): void => {}
   let swallowing = false
+  let silent = false
   let delayMs = 0
 
   const listener = createServer((client) => {
@@ -74,6 +78,7 @@ export async function startProxy(serverPort: number): Promise<Proxy> {
     })
     forward(server, client, (chunk) => (swallowing ? undefined : chunk))
     client.once('close', () => pairs.delete(pair))
+    if (silent) hush(pair)
   })
 
   /** Sends on what `pass` gives back of each chunk, in order, and closes with the source. */
@@ -90,6 +95,11 @@ export async function startProxy(serverPort: number): Promise<Proxy> {
       if (passed) inTurn(() => to.write(passed))
     })
     from.on('close', () => void (to.writableEnded || to.destroy()))
+  }
+
+  const hush = ({ client, server }: { client: Socket; server: Socket }): void => {
+    client.pause()
+    server.pause()
   }
 
   const cut = (): void => {
@@ -113,10 +123,12 @@ export async function startProxy(serverPort: number): Promise<Proxy> {
     accept: () => void (refusing = false),
     onRefused: (call) => void (refused = call),
     swallow: (on) => void (swallowing = on),
-    freeze() {
-      for (const { client, server } of pairs) {
-        client.pause()
-        server.pause()
+    freeze: () => pairs.forEach(hush),
+    silence(on) {
+      silent = on
+      for (const pair of pairs) {
+        if (on) hush(pair)
+        else for (const socket of [pair.client, pair.server]) socket.resume()
       }
     },
     delay: (ms) => void (delayMs = ms),

@@ -1,0 +1,173 @@
+/** The judges of the soak, on doctored evidence: a judge that finds nothing wrong in a long run must be one that would have. */
+
+import test from 'ava'
+import { Absences } from './absences.ts'
+import { Deeds } from './deeds.ts'
+import { judgeFirings } from './firing.ts'
+import { judgeHistory, judgeMemory } from './history.ts'
+import { Holds } from './holds.ts'
+import { emptyJournal, type Journal, noted } from './journal.ts'
+import type { Outcome, Wish } from './ledger.ts'
+
+const journalOf = (...marks: readonly string[]): Journal => {
+  const journal = emptyJournal('born')
+  for (const mark of marks) Object.assign(journal, noted(journal, mark))
+  return journal
+}
+
+const shownOf = (...marks: readonly string[]) => {
+  const { life, length, digest } = journalOf(...marks)
+  return { life, length, digest }
+}
+
+/** One attempt, called at `atMs` and settled 1 ms later. */
+function wishOf(
+  number: number,
+  outcome: Outcome | undefined,
+  { op = 'ask' as Wish['op'], atMs = number * 10 } = {},
+): Wish {
+  const attempt = { calledMs: atMs, timeoutMs: 1_000, settledMs: outcome ? atMs + 1 : Infinity, outcome }
+  const rest = { type: 'journal', actor: 'a1', delayMs: undefined, request: undefined } as const
+  return { caller: 'c', number, op, mark: `m${number}`, ...rest, attempts: [attempt] }
+}
+
+const answered = (...marks: readonly string[]): Outcome => ({
+  kind: 'done',
+  value: { handled: true, reply: shownOf(...marks) },
+})
+
+const looked = (...marks: readonly string[]): Outcome => ({ kind: 'done', value: { context: journalOf(...marks) } })
+
+const told: Outcome = { kind: 'done', value: undefined }
+
+const refusedAs = (code: 'UNAVAILABLE' | 'DEADLINE'): Outcome => ({
+  kind: 'refused',
+  why: { code, message: '', retryable: true },
+})
+
+const histories: Readonly<Record<string, readonly [Journal, readonly Wish[], RegExp | undefined]>> = {
+  'a true ledger': [
+    journalOf('m1', 'm2', 'm4'),
+    [
+      wishOf(1, answered('m1')),
+      wishOf(2, told, { op: 'tell' }),
+      wishOf(3, refusedAs('UNAVAILABLE')),
+      wishOf(4, refusedAs('DEADLINE')),
+      wishOf(5, looked('m1', 'm2'), { op: 'get' }),
+    ],
+    undefined,
+  ],
+  'an acknowledged ask that is lost': [journalOf('m1'), [wishOf(2, answered('m1', 'm2'))], /m2 was acknowledged/],
+  'an acknowledged tell that is lost': [journalOf('m1'), [wishOf(2, told, { op: 'tell' })], /m2 was acknowledged/],
+  'a mark that counts twice': [journalOf('m1', 'm2', 'm1'), [], /counted m1 twice/],
+  'an answer from another history': [journalOf('m1', 'm2'), [wishOf(2, answered('m0', 'm2'))], /not how its journal/],
+  'an answer from another life': [
+    { ...journalOf('m1'), life: 'born again' },
+    [wishOf(1, answered('m1'))],
+    /was shown its life born/,
+  ],
+  'a look that shows less than an earlier answer': [
+    journalOf('m1', 'm2'),
+    [wishOf(2, answered('m1', 'm2')), wishOf(3, looked('m1'), { op: 'get' })],
+    /shown 1 marks .* after m2/,
+  ],
+  'marks out of their order': [
+    journalOf('m2', 'm1'),
+    [wishOf(1, told, { op: 'tell' }), wishOf(2, told, { op: 'tell' })],
+    /O1: .* m2 before m1/,
+  ],
+  'what was not handled and ran': [
+    journalOf('m1'),
+    [wishOf(1, { kind: 'done', value: { handled: false, reply: { context: journalOf() } } })],
+    /m1 was not handled/,
+  ],
+  'what was refused and ran': [journalOf('m1'), [wishOf(1, refusedAs('UNAVAILABLE'))], /did not run, and remembers/],
+}
+
+for (const [name, [journal, wishes, complaint]] of Object.entries(histories))
+  test(`history: ${name} is ${complaint ? 'noticed' : 'not blamed'}`, (t) => {
+    const wrong = judgeHistory('journal/a1', journal, wishes)
+    if (complaint === undefined) t.deepEqual(wrong, [])
+    else t.regex(wrong.join('\n'), complaint)
+  })
+
+test('memory: a volatile actor may forget its marks, and not its life', (t) => {
+  t.deepEqual(judgeMemory('cache/a1', journalOf(), [wishOf(1, answered('m1'))]), [])
+  const wrong = judgeMemory('cache/a1', { ...journalOf(), life: 'born again' }, [wishOf(1, answered('m1'))])
+  t.regex(wrong.join(), /was shown its life born/)
+})
+
+test('firings: one that is missing, doubled or early is noticed', (t) => {
+  const firing = (mark: string, afterMs: number) => ({
+    mark,
+    delayMs: 500,
+    armedAtMs: 1_000,
+    firedAtMs: 1_000 + afterMs,
+  })
+  const judged = (...firings: readonly ReturnType<typeof firing>[]) =>
+    judgeFirings('timer/a1', { ...journalOf('m1', 'm2'), armed: '', delayMs: 0, armedAtMs: 0, firings }).join()
+  t.is(judged(firing('m1', 500), firing('m2', 4_000)), '')
+  t.regex(judged(firing('m1', 500)), /armed m1,m2, and fired m1/)
+  t.regex(judged(firing('m1', 500), firing('m1', 500), firing('m2', 500)), /fired m1,m1,m2/)
+  t.regex(judged(firing('m1', 500), firing('m2', 480)), /fired 480.0 ms after it was armed for 500.0 ms/)
+})
+
+const absencesOf = (): Absences => new Absences({ graceMs: 750, pulseMsMax: 700 })
+
+test('holds: two at once are noticed, whoever is heard first; one after the other is not blamed', (t) => {
+  const holds = new Holds(absencesOf())
+  const first = holds.begin({ actor: 'holder/a1', pid: 1, epoch: 5, fromMs: 0 })
+  const second = holds.begin({ actor: 'holder/a1', pid: 2, epoch: 9, fromMs: 1_000 })
+  holds.end(first, 999)
+  holds.judge(3_000)
+  t.deepEqual(holds.wrong, [])
+  holds.begin({ actor: 'holder/a1', pid: 3, epoch: 12, fromMs: 3_000 })
+  holds.end(second, 3_020)
+  holds.judge(4_500)
+  t.regex(holds.wrong.join(), /process 2 under epoch 9 and by process 3 under epoch 12, .* 20 ms of it/)
+})
+
+test('holds: a process is excused while it is stopped and for its time to let go, and not for longer', (t) => {
+  const absences = absencesOf()
+  const holds = new Holds(absences)
+  holds.begin({ actor: 'holder/a1', pid: 1, epoch: 5, fromMs: 0 })
+  absences.stopped(1, 1_000)
+  holds.begin({ actor: 'holder/a1', pid: 2, epoch: 9, fromMs: 4_000 })
+  holds.judge(6_000)
+  absences.continued(1, 6_000)
+  holds.judge(7_700)
+  t.deepEqual(holds.wrong, [])
+  holds.judge(7_900)
+  t.is(holds.wrong.length, 1)
+})
+
+test('holds: a pulse that stays away is an excuse as well, and is reported', (t) => {
+  const absences = absencesOf()
+  const holds = new Holds(absences)
+  for (const atMs of [0, 250, 5_000, 5_250]) absences.pulse(1, atMs)
+  const hold = holds.begin({ actor: 'holder/a1', pid: 1, epoch: 5, fromMs: 0 })
+  holds.end(hold, 5_500)
+  holds.begin({ actor: 'holder/a1', pid: 2, epoch: 9, fromMs: 4_000 })
+  holds.judge(8_000)
+  t.deepEqual(holds.wrong, [])
+  t.is(absences.stallMsMax, 4_750)
+})
+
+test('deeds: one that is repeated, undone or done by an owner of the past is noticed', (t) => {
+  const absences = absencesOf()
+  const deeds = new Deeds(absences)
+  const deed = { actor: 'journal/a1', pid: 1, atMs: 0, epoch: 5 }
+  deeds.note({ ...deed, mark: 'm1' })
+  deeds.note({ ...deed, mark: 'm2', epoch: 9, pid: 2, atMs: 4_000 })
+  deeds.close('journal/a1', ['m1', 'm2'])
+  t.deepEqual(deeds.wrong, [])
+  deeds.note({ ...deed, mark: 'm3' })
+  deeds.note({ ...deed, mark: 'm3' })
+  deeds.note({ ...deed, mark: 'm4', epoch: 9, pid: 2, atMs: 4_000 })
+  deeds.note({ ...deed, mark: 'm5', atMs: 5_000 })
+  deeds.close('journal/a1', ['m3', 'm5'])
+  t.regex(
+    deeds.wrong.join('\n'),
+    /m3 .* performed by process 1 .*\n.*m5 .* under epoch 5, 1000 ms after epoch 9.*\n.*m4 was performed/,
+  )
+})
