@@ -1,0 +1,258 @@
+/** Mutants: does the simulator notice mistakes? Each patch in `mutants/` plants one in a copy of the shipped code, and the
+ *  simulator runs there, seed after seed, until one of them reports a violation.
+ *
+ *      npm run sim:mutants                                   all of them
+ *      npm run sim:mutants -- --only foreign-package         some
+ *      npm run sim:mutants -- --seeds 500 --from 1000        other seeds
+ *      npm run sim:mutants -- --write                        and the table in src/README.md
+ *
+ *  A patch that no seed notices, or that does not apply any more, is a failure. A run that breaks its process or never ends counts
+ *  as noticed. A seed that fails without any planted bug counts for nothing and is a failure of its own.
+ *
+ *  A worker is a process in one copy. Seeds are handed out one at a time, so that several workers can share a patch when few
+ *  are left, and the seed that is reported is the first one all the same. */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { applyPatch, type Patch, readPatches } from './mutants/patches.ts'
+import type { Told } from './mutants/worker.ts'
+
+/** One copy of the code, with a bug in it or without. */
+interface Copy {
+  readonly root: string
+  readonly idle: Worker[]
+}
+
+interface Worker {
+  readonly process: ChildProcess
+  /** It listens, or is over already. */
+  readonly ready: Promise<unknown>
+  /** Hears what comes next: a word, or the end of the process. */
+  listener: (told: Told | 'ended') => void
+}
+
+interface Mutant {
+  readonly patch: Patch
+  readonly copy: Copy
+  nextSeed: number
+  /** Slots that work on it. */
+  workers: number
+  caught: { readonly seed: number; readonly found: string } | undefined
+}
+
+interface Verdict {
+  readonly patch: Patch
+  /** Seeds until it was caught; undefined: it was not. */
+  readonly seeds: number | undefined
+  readonly found: string
+}
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string', default: '2000' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    write: { type: 'boolean', default: false },
+  },
+})
+const from = Number(values.from)
+const end = from + Number(values.seeds)
+const only = values.only?.split(',')
+if (only !== undefined && values.write) throw new Error('the table is written from a run of all patches')
+
+const repository = join(dirname(fileURLToPath(import.meta.url)), '../..')
+const readme = join(repository, 'src/README.md')
+const seedMsMax = 60_000
+
+const patches = readPatches().filter(({ name }) => only === undefined || only.includes(name))
+if (patches.length === 0) throw new Error(`there is no patch ${values.only}`)
+
+const temporary = mkdtempSync(join(tmpdir(), 'godwit-mutants-'))
+const workers = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const worker of workers) worker.kill('SIGKILL')
+  rmSync(temporary, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+// The code is read once: whoever edits it meanwhile does not change what is measured.
+const original = makeCopy('original', repository)
+const sick = new Map<number, Promise<string | undefined>>()
+const verdicts = await judgeAll()
+
+const failures = verdicts.filter(({ seeds }) => seeds === undefined)
+const failing = (await Promise.all(sick.values())).filter((found) => found !== undefined).length
+if (failing > 0) console.log(`${failing} seeds fail without any planted bug`)
+console.log(`${verdicts.length - failures.length} of ${verdicts.length} planted bugs were noticed`)
+if (values.write) writeTable(verdicts)
+process.exit(failures.length > 0 || failing > 0 ? 1 : 0)
+
+// ---- the course of it
+
+/** As many slots as jobs; each works where the fewest others do. */
+async function judgeAll(): Promise<readonly Verdict[]> {
+  const found: Verdict[] = []
+  const conclude = (verdict: Verdict): void => {
+    found.push(verdict)
+    const { seeds, patch } = verdict
+    const result = seeds === undefined ? 'NOT NOTICED' : `after ${seeds} seed${seeds === 1 ? '' : 's'}`
+    console.log(`${result.padEnd(16)} ${patch.name} (${patch.rule}): ${verdict.found}`)
+  }
+  const waiting = [...patches]
+  const open = new Set<Mutant>()
+
+  function nextMutant(): Mutant | undefined {
+    for (let patch = waiting.shift(); patch !== undefined; patch = waiting.shift()) {
+      const copy = makeCopy(patch.name, original.root)
+      const obstacle = applyPatch(patch, copy.root, 'apply')
+      if (obstacle === undefined) return { patch, copy, nextSeed: from, workers: 0, caught: undefined }
+      conclude({ patch, seeds: undefined, found: shortened(`the patch does not apply: ${obstacle}`) })
+      removeCopy(copy)
+    }
+    return [...open].filter(hasSeeds).toSorted((a, b) => a.workers - b.workers)[0]
+  }
+
+  async function fillSlot(): Promise<void> {
+    for (let mutant = nextMutant(); mutant !== undefined; mutant = nextMutant()) {
+      open.add(mutant)
+      mutant.workers++
+      while (hasSeeds(mutant)) await tryNext(mutant)
+      if (--mutant.workers > 0) continue
+      open.delete(mutant)
+      removeCopy(mutant.copy)
+      conclude(verdictOf(mutant))
+    }
+  }
+
+  await Promise.all(Array.from({ length: Number(values.jobs) }, fillSlot))
+  return found
+}
+
+function hasSeeds({ nextSeed, caught }: Mutant): boolean {
+  return nextSeed < end && caught === undefined
+}
+
+async function tryNext(mutant: Mutant): Promise<void> {
+  const seed = mutant.nextSeed++
+  const found = await run(mutant.copy, seed)
+  if (found === undefined || (await findWithout(seed)) !== undefined) return
+  // Another worker may have been faster with a later seed.
+  if (mutant.caught === undefined || seed < mutant.caught.seed) mutant.caught = { seed, found }
+}
+
+/** What the seed reports in the code as it is: then it says nothing about planted bugs. */
+function findWithout(seed: number): Promise<string | undefined> {
+  let known = sick.get(seed)
+  if (known !== undefined) return known
+  known = run(original, seed).then((found) => {
+    if (found !== undefined) console.log(`SEED ${seed} FAILS without any planted bug: ${shortened(found)}`)
+    return found
+  })
+  sick.set(seed, known)
+  return known
+}
+
+function verdictOf({ patch, caught }: Mutant): Verdict {
+  if (caught === undefined) return { patch, seeds: undefined, found: `${values.seeds} seeds saw nothing` }
+  return { patch, seeds: caught.seed - from + 1, found: shortened(caught.found) }
+}
+
+/** Without the moment at which it happened, and without what is too long for a line. */
+function shortened(found: string): string {
+  const [line = ''] = found.replace(/^[\d.]+ ms: /, '').split('\n')
+  return line.length > 140 ? `${line.slice(0, 139)}…` : line
+}
+
+// ---- copies and their workers
+
+function makeCopy(name: string, of: string): Copy {
+  const root = join(temporary, name)
+  for (const folder of ['src', 'test']) cpSync(join(of, folder), join(root, folder), { recursive: true })
+  for (const file of ['package.json', 'tsconfig.json']) cpSync(join(of, file), join(root, file))
+  symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'))
+  return { root, idle: [] }
+}
+
+function removeCopy({ root, idle }: Copy): void {
+  for (const { process: child } of idle) child.kill('SIGKILL')
+  rmSync(root, { recursive: true, force: true })
+}
+
+/** What the seed reports there first, if anything. */
+async function run(copy: Copy, seed: number): Promise<string | undefined> {
+  const worker = copy.idle.pop() ?? startWorker(copy.root)
+  const { process: child } = worker
+  await worker.ready
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => conclude(`it does not end within ${seedMsMax / 1_000} s`, 'dead'), seedMsMax)
+    function conclude(found: string | undefined, how: 'alive' | 'dead'): void {
+      clearTimeout(timer)
+      worker.listener = () => {}
+      // What was found may have left something behind in the process.
+      if (how === 'alive' && found === undefined) copy.idle.push(worker)
+      else child.kill('SIGKILL')
+      resolve(found)
+    }
+    worker.listener = (told) => {
+      if (told === 'ended') conclude('its process ends', 'dead')
+      else if (told.kind === 'over') conclude(told.found, 'alive')
+    }
+    if (child.connected) child.send(seed)
+    else conclude('its process has ended', 'dead')
+  })
+}
+
+function startWorker(root: string): Worker {
+  const child = fork(join(root, 'test/sim/mutants/worker.ts'), {
+    cwd: root,
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  const ready = new Promise((resolve) => child.once('message', resolve).once('exit', resolve).once('error', resolve))
+  const worker: Worker = { process: child, ready, listener: () => {} }
+  workers.add(child)
+  child.on('message', (told) => worker.listener(told as Told))
+  child.on('error', () => worker.listener('ended'))
+  child.on('exit', () => {
+    workers.delete(child)
+    worker.listener('ended')
+  })
+  return worker
+}
+
+// ---- the table
+
+function writeTable(rows: readonly Verdict[]): void {
+  const [begins, ends] = ['<!-- mutants -->', '<!-- /mutants -->']
+  const cell = (text: string): string => text.replaceAll('|', '\\|')
+  const lines = rows
+    .toSorted(
+      (a, b) => a.patch.rule.localeCompare(b.patch.rule, 'en') || a.patch.name.localeCompare(b.patch.name, 'en'),
+    )
+    .map(
+      ({ patch, seeds, found }) =>
+        `| ${[patch.sentence, patch.rule, `${seeds ?? 'never'}`, found].map(cell).join(' | ')} |`,
+    )
+  const table = ['| planted bug | rule | seeds until caught | what noticed it |', '|---|---|---|---|', ...lines].join(
+    '\n',
+  )
+  const text = readFileSync(readme, 'utf8')
+  const [start, stop] = [text.indexOf(begins), text.indexOf(ends)]
+  if (start >= 0 && stop > start) {
+    writeFileSync(readme, `${text.slice(0, start + begins.length)}\n\n${table}\n\n${text.slice(stop)}`)
+    return
+  }
+  const rules = '## The rules'
+  if (!text.includes(rules)) throw new Error(`${readme} has no section "${rules}"`)
+  const intro = `Each patch in \`test/sim/mutants\` plants one mistake in a copy of this code, and the simulator runs there until it notices.
+The table is written by \`npm run sim:mutants -- --write\`; a mistake that is not noticed within ${values.seeds} seeds fails that command.`
+  writeFileSync(
+    readme,
+    text.replace(rules, () => `## Planted bugs\n\n${intro}\n\n${begins}\n\n${table}\n\n${ends}\n\n${rules}`),
+  )
+}

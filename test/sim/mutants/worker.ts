@@ -1,0 +1,23 @@
+/** Worker: runs seeds in the copy that it lies in, one after the other, as its parent names them. What breaks the process itself is
+ *  told as well: a planted bug may do that. */
+
+import { simulate } from '../simulation.ts'
+
+export type Told = { readonly kind: 'ready' } | { readonly kind: 'over'; readonly found: string | undefined }
+
+const tell = (told: Told): void => void process.send!(told)
+
+process.on('uncaughtException', (thrown: unknown) => {
+  process.send!({ kind: 'over', found: `it throws: ${textOf(thrown)}` } satisfies Told, () => process.exit(1))
+})
+
+process.on('message', (seed: number) => {
+  simulate(seed).then(
+    ({ violations }) => tell({ kind: 'over', found: violations[0] }),
+    (thrown: unknown) => tell({ kind: 'over', found: `the run throws: ${textOf(thrown)}` }),
+  )
+})
+
+const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+
+tell({ kind: 'ready' })
