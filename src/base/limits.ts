@@ -48,6 +48,8 @@ export const limits = {
   handoffStepMs: 2_000,
   /** Piece of a package or of a checkpoint. */
   chunkBytes: 256 * 1_024,
+  /** Records of the log that a package names, so that its receiver can heal a loss that reaches behind the handoff. */
+  chainHandedMax: 500,
   /** Pieces of one package; a message that speaks of more is dropped. */
   packagePiecesMax: 16_384,
   /** The log since the last checkpoint must outweigh it and this much before the next is written. */

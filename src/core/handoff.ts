@@ -193,7 +193,9 @@ export function onReleased(node: NodeState, shard: Shard, token: string, stuck: 
   }
   if (phase.to === null) return release(node, shard, null)
   const { to } = phase
-  const pieces = cut(wholeState(node, shard))
+  const [first, ...others] = cut(wholeState(node, shard))
+  // R3: B can only bring back what it knows to be of this log.
+  const pieces: readonly ShardState[] = [{ ...first!, chain: shard.chain.slice(-limits.chainHandedMax) }, ...others]
   phase.step = 'sending'
   // Each piece is acknowledged, or its sending fails, within its own time.
   phase.sinceMs = node.nowMs + pieces.length * limits.handoffStepMs

@@ -324,6 +324,7 @@ function becomeRestored(
 function becomeUnpacked(node: NodeState, shard: Shard, known: Package, weight: LogWeight): void {
   Object.assign(shard.checkpoint, weight)
   for (const piece of known.pieces) {
+    shard.chain.unshift(...(piece!.chain ?? []))
     for (const [key, stored, ageMs, seed] of piece!.actors)
       restoreActor(node, shard, key, stored, known.arrivedMs - ageMs, seed)
     restoreRequests(shard.requests, piece!.requests, node.nowMs)

@@ -104,6 +104,8 @@ export interface CommitRecord extends ShardRecord {
 export interface ShardState {
   readonly actors: readonly (readonly [actor: string, stored: StoredActor, ageMs: number, seed?: StoredActor])[]
   readonly requests: readonly RequestEntry[]
+  /** In packages: tokens of the newest records of the log, newest last (rule R3). */
+  readonly chain?: readonly string[]
 }
 
 export interface CheckpointRecord extends ShardRecord {
@@ -162,7 +164,8 @@ export const decodeShardState = (bytes: Uint8Array): ShardState => decode(bytes)
 export function parseShardState(bytes: Uint8Array): ShardState | undefined {
   try {
     const state = decodeShardState(bytes)
-    return Array.isArray(state.actors) && Array.isArray(state.requests) ? state : undefined
+    const { actors, requests, chain = [] } = state
+    return [actors, requests, chain].every(Array.isArray) ? state : undefined
   } catch {
     return undefined
   }

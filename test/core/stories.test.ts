@@ -297,6 +297,24 @@ test('R3: the claim of a take-over is lost: the records before it are of the kno
   t.is(b.count(actor), 4)
 })
 
+test('R3: a loss that reaches behind a handoff is healed by the new owner, who was told what came before', (t) => {
+  const { world, a, shard } = beforeJoin()
+  const actor = world.actorIn(shard)
+  a.call('spawn', actor)
+  a.ask(actor, { type: 'ADD' })
+  const before = world.log(shard).length
+  const b = world.add('b')
+  settle(world)
+  b.ask(actor, { type: 'ADD' })
+
+  restart(world, { [`shard.${shard}`]: world.log(shard).length - before })
+  world.pass(2_000)
+
+  b.expectEvent('healed')
+  t.is(oneOwner(t, world, shard), b)
+  t.is(b.count(actor), 2)
+})
+
 test('R3: a commit that was in flight when the records were lost is committed after the healing', (t) => {
   const { world, a, actor } = counting()
   a.moods.set('append', 'unknown')
