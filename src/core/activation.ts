@@ -23,6 +23,8 @@ import type { After, Entry, NodeState, Request, Shard } from './state.ts'
 export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
   // Until its actors are collected they must all be there, as the batch in flight has left them.
   if (isCollecting(shard)) return undefined
+  // R3: what the broker forgot is not committed again before the healing is.
+  if (shard.phase.kind === 'healing') return undefined
   for (let next = shard.performs.shift(); next !== undefined; next = shard.performs.shift()) {
     if (next.kind === 'perform') return { kind: 'perform', actor: next.actor, turn: next.turn, epoch: shard.epoch }
     node.out.push({ kind: 'forget', actors: [next.actor] })

@@ -207,7 +207,8 @@ export function onPackageSent(node: NodeState, shard: Shard, token: string, ok: 
   const { phase } = shard
   if (phase.kind !== 'draining' || phase.step !== 'sending' || phase.token !== token) return
   if (ok || isOverdue(node)) return release(node, shard, ok ? token : null)
-  shard.noMoveBeforeMs = node.nowMs + limits.handoffStepMs
+  // A target that could not take it is given time; another one, whom the ring names meanwhile, need not wait.
+  if (node.cluster.ring?.ownerOf(shard.name) === phase.to) shard.noMoveBeforeMs = node.nowMs + limits.handoffStepMs
   abandonDraining(node, shard)
 }
 

@@ -109,7 +109,10 @@ function noteReach(history: History, { control, shards }: Reach): void {
 /** The broker may have lost records, and gives their sequences out again: whatever it has now counts, whatever its sequence. That can be
  *  hidden: others may have written as much since as was lost. */
 function becomeForgetful(node: NodeState): void {
-  const { rows } = node.cluster
+  const { cluster } = node
+  const { rows } = cluster
+  // A proposal must follow what lies in the log now, not what was read under the same sequence before.
+  cluster.viewReadMs = -Infinity
   node.history.highest = { control: 0, shards: 0 }
   for (const [nodeId, seen] of rows) rows.set(nodeId, { ...seen, seq: 0 })
 }
