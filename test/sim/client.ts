@@ -79,6 +79,14 @@ export class Client {
     )
   }
 
+  /** Those who were stopped stay away. */
+  getMortals(timeoutMs: number): void {
+    for (const actor of mortals) {
+      this.wish('get', 'journal', actor, timeoutMs)
+      this.wish('get', 'holder', actor, timeoutMs)
+    }
+  }
+
   /** Whoever processes it dies, and again whoever is sent it next, until its deadline. */
   sendDeadly(random: Random): void {
     const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
@@ -98,13 +106,15 @@ export class Client {
     if (next < 0.1) return void this.wish('get', this.pickType(), actor, timeoutMs)
     if (next < 0.14) return void this.wish('locate', this.pickType(), actor, timeoutMs)
     if (next < 0.24) {
+      // One is armed seldom and for long, so that crashes and moves fall between its arming and its firing.
+      if (actor === slowTimer && random.next() < 0.7) return
       const cancels = random.next() < 0.25
       return void this.wish('ask', 'timer', actor, timeoutMs, { event: cancels ? { type: 'CANCEL' } : undefined })
     }
     if (next < 0.34) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'holder', actor, timeoutMs)
     if (next < 0.44) return void this.wish(random.next() < 0.5 ? 'ask' : 'tell', 'cache', actor, timeoutMs)
     if (next < 0.56) {
-      const mortal = `mortal${Math.floor(random.next() * 2)}`
+      const mortal = mortals[Math.floor(random.next() * mortals.length)]!
       const type = random.next() < 0.7 ? 'journal' : 'holder'
       return void this.wish(
         (['spawn', 'stop', 'ask', 'ask', 'get'] as const)[Math.floor(random.next() * 5)]!,
@@ -128,7 +138,7 @@ export class Client {
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
     const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
-    const event = given.event ?? eventOf(op, type, mark, random)
+    const event = given.event ?? eventOf(op, type, actor, mark, random)
     const wish: Wish = {
       client: this.name,
       number,
@@ -161,25 +171,41 @@ export class Client {
       kind: 'settled',
       text: `${text}: ${outcome.kind === 'done' ? shortOf(attempt.outcome) : `${outcome.why.code} ${outcome.why.message}`}`,
     })
-    if (outcome.kind === 'done' || !outcome.why.retryable || wish.request === undefined) return
+    if (wish.request === undefined) return
+    // Who asks for what was done is told what was done, however long ago that was.
+    const again = outcome.kind === 'done' ? count < attemptsMax && this.random.next() < 0.1 : outcome.why.retryable
+    if (outcome.kind === 'done' && again)
+      timeline.in(between(this.random, 0, 4_000), () => {
+        if (this.working) void this.attempt(wish, timeoutMs)
+      })
+    if (outcome.kind === 'done' || !again) return
     if (wish.patient || (this.working && count < attemptsMax && this.random.next() < 0.7))
       timeline.in(between(this.random, 0, 300), () => void this.attempt(wish, timeoutMs))
   }
 }
 
 const attemptsMax = 4
+const mortals = ['mortal0', 'mortal1'] as const
 
-/** Some are long enough to show whether a crash forgot how much time had passed. */
-const drawDelay = (random: Random): number => between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
+const slowTimer = 'a0'
+
+const drawDelay = (random: Random, actor: string): number =>
+  actor === slowTimer ? between(random, 2_000, 9_000) : between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
 
 interface Given {
   readonly event?: JournalEvent | undefined
   readonly patient?: boolean
 }
 
-function eventOf(op: Wish['op'], type: ActorType, mark: string, random: Random): JournalEvent | undefined {
+function eventOf(
+  op: Wish['op'],
+  type: ActorType,
+  actor: string,
+  mark: string,
+  random: Random,
+): JournalEvent | undefined {
   if (op !== 'ask' && op !== 'tell') return undefined
-  return type === 'timer' ? { type: 'ARM', mark, delayMs: drawDelay(random) } : { type: 'ADD', mark }
+  return type === 'timer' ? { type: 'ARM', mark, delayMs: drawDelay(random, actor) } : { type: 'ADD', mark }
 }
 
 function callOf({ op, type, actor, mark, event, request }: Wish, timeoutMs: number): Call {

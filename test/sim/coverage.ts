@@ -120,6 +120,9 @@ function inputName(node: NodeState, input: Input): string {
 const unknown = ': unknown'
 
 const wires = [
+  'append held',
+  'append lost',
+  'append unanswered',
   'call without a leader',
   'crash between two effects',
   'cut both',

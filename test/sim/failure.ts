@@ -3,7 +3,7 @@
 
 import { type Output, paint } from '../../src/cli/terminal.ts'
 import { differenceOf, fieldsOf, type Patch } from './difference.ts'
-import { type BlowKind, noFaults } from './faults.ts'
+import { type Blow, type BlowKind, noFaults } from './faults.ts'
 import { entry, thousands } from './page.ts'
 import { drawPlan, type Plan } from './plan.ts'
 import type { Shrunk } from './shrink.ts'
@@ -49,6 +49,7 @@ export function planText(output: Output, plan: Plan): string {
       plan.world,
       `leases of ${thousands(plan.timing.leaseMs)} ms`,
       `${thousands(plan.troubleMs)} ms of trouble`,
+      ...(plan.endsCold ? ['everybody begins anew at the end'] : []),
     ]),
     entry(output, 'cluster', [
       many(plan.nodes, 'node'),
@@ -62,14 +63,13 @@ export function planText(output: Output, plan: Plan): string {
       ...(plan.paddingBytes > 0 ? [`${thousands(plan.paddingBytes)} bytes more in each`] : []),
     ]),
     entry(output, 'faults', faults.length > 0 ? faults : ['none']),
-    entry(
-      output,
-      'blows',
-      plan.blows.length > 0 ? plan.blows.map(({ kind, atMs }) => `${kind} at ${thousands(atMs)} ms`) : ['none'],
-    ),
+    entry(output, 'blows', plan.blows.length > 0 ? plan.blows.map(blowText) : ['none']),
     entry(output, 'limits', drawnLimits.length > 0 ? drawnLimits : ['as shipped']),
   ].join('')
 }
+
+const blowText = ({ kind, atMs, when }: Blow): string =>
+  `${kind} ${when === undefined ? 'at' : `upon ${when} from`} ${thousands(atMs)} ms`
 
 const violationsShownMax = 10
 const violationLengthMax = 400
@@ -104,6 +104,7 @@ function effective({ faults, blows }: Plan): Plan['faults'] {
     outageMsMax: strikes('outage') ? faults.outageMsMax : 0,
     electionMsMax: strikes('election') ? faults.electionMsMax : 0,
     pauseMsMax: strikes('pause', 'sleep') ? faults.pauseMsMax : 0,
+    stallMsMax: strikes('writes stall') ? faults.stallMsMax : 0,
     lostTailMsMax: strikes('lost tail') ? faults.lostTailMsMax : 0,
   }
 }

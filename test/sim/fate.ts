@@ -3,11 +3,11 @@
 
 import type { Cancel } from '../../src/base/clock.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
-import type { Blow } from './faults.ts'
+import type { Blow, BlowKind } from './faults.ts'
 import type { Way } from './network.ts'
 import { randomFor } from './plan.ts'
 import { Process } from './process.ts'
-import type { World } from './world.ts'
+import { streams, type World } from './world.ts'
 
 export class Fate {
   readonly processes: Process[] = []
@@ -20,6 +20,8 @@ export class Fate {
   private unsynced = false
   /** Processes that are to start again, by node. */
   private readonly absent = new Map<string, Cancel>()
+  /** What ends the pauses that are under way. */
+  private readonly pauses = new Map<Process, Cancel>()
 
   constructor(world: World, sendDeadly: (random: Random) => void) {
     this.world = world
@@ -28,7 +30,10 @@ export class Fate {
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
     for (const blow of plan.blows)
       timeline.at(blow.atMs, () => {
-        if (!this.over) this.strike(blow, seededRandom(blow.seed))
+        if (this.over) return
+        const random = seededRandom(blow.seed)
+        if (blow.when === undefined) return this.strike(blow.kind, random)
+        world.ambushes.lay(blow.when, (victim) => this.ambush(blow, victim, random))
       })
   }
 
@@ -44,6 +49,7 @@ export class Fate {
   /** Whoever is paused goes on, whoever is to come back comes, and somebody is there. */
   becomeCalm(): void {
     this.over = true
+    this.world.ambushes.clear()
     for (const process of this.living) {
       process.defuse()
       if (process.clock.state === 'paused') this.resume(process)
@@ -52,16 +58,46 @@ export class Fate {
     if (this.living.every(({ state }) => state === 'leaves')) this.start(`n${++this.born}`)
   }
 
-  private strike({ kind }: Blow, random: Random): void {
-    const victim = this.living[Math.floor(random.next() * this.living.length)]
+  /** Everybody crashes at once, and as many come anew, some of them under their old names. */
+  beginAnew(random: Random): void {
+    const { living } = this
+    for (const process of living) process.kill()
+    for (const { life } of living) this.start(random.next() < 0.5 ? life.node : `n${++this.born}`)
+  }
+
+  /** It strikes at once, or so many effects later; where a shard is on its way to somebody, that one at times. */
+  private ambush({ kind, when }: Blow, found: Process, random: Random): void {
+    this.world.coverage.fault(`${when}: ${kind}`)
+    const heir = when === 'releasing' ? this.heirOf(found) : undefined
+    const next = random.next()
+    if (heir !== undefined && kind === 'crash' && next < 0.5) return this.strike(kind, random, heir)
+    // The move is in doubt, and nobody is there to whom it leads.
+    if (heir !== undefined && kind === 'writes stall') this.crash(heir, random)
+    const effects = Math.floor(between(random, 0, 6))
+    if (next < 0.5) this.strike(kind, random, found, 'at once')
+    else found.arm(effects, () => this.strike(kind, random, found, 'at once'))
+  }
+
+  private heirOf({ node }: Process): Process | undefined {
+    for (const { phase } of node.shards.values())
+      if (phase.kind === 'releasing') return this.living.find(({ life }) => life.node === phase.to)
+    return undefined
+  }
+
+  private strike(
+    kind: BlowKind,
+    random: Random,
+    victim = this.living[Math.floor(random.next() * this.living.length)],
+    how: 'at once' | 'sometime' = 'sometime',
+  ): void {
     this.world.coverage.fault(kind)
     switch (kind) {
       case 'crash':
-        return victim && this.crash(victim, random)
+        return victim && this.crash(victim, random, how)
       case 'pause':
-        return victim && this.pause(victim, 'stands', random)
+        return victim && this.pause(victim, 'stands', random, how)
       case 'sleep':
-        return victim && this.pause(victim, 'sleeps', random)
+        return victim && this.pause(victim, 'sleeps', random, how)
       case 'join':
         if (this.living.length < membersMax) this.start(`n${++this.born}`)
         return
@@ -83,18 +119,25 @@ export class Fate {
         return this.sendDeadly(random)
       case 'lost tail':
         return this.loseTail(random)
+      case 'twin':
+        return victim && this.living.length < membersMax ? this.start(victim.life.node) : undefined
+      case 'writes stall':
+        return victim && this.stall(victim, random)
     }
   }
 
   private start(id: string): void {
     const { faults, seed } = this.world.plan
     const random = randomFor(seed, `process ${this.processes.length} ${id}`)
-    const rate = 1 + between(random, -faults.drift, faults.drift)
+    const apart = between(random, -faults.drift, faults.drift)
+    const rate = 1 + (faults.driftIsWhole ? Math.sign(apart) * faults.drift : apart)
     const process = new Process(this.world, id, random, rate)
     this.processes.push(process)
     // Its supervisor tries again, or the operator gives it another id.
     void process.ended.then((how) => {
-      if (how === 'refused' || how === 'poisoned') this.restart(id, between(random, 0, this.world.plan.timing.waitMs))
+      if (this.over && this.living.length === 0) this.start(`n${++this.born}`)
+      else if (how === 'refused' || how === 'poisoned')
+        this.restart(id, between(random, 0, this.world.plan.timing.waitMs))
     })
   }
 
@@ -112,12 +155,12 @@ export class Fate {
     if (this.living.every(({ life }) => life.node !== id)) this.start(id)
   }
 
-  private crash(victim: Process, random: Random): void {
+  private crash(victim: Process, random: Random, how: 'at once' | 'sometime' = 'at once'): void {
     const { node } = victim.life
     const waitMs = this.world.plan.timing.waitMs
     const inMs = random.next() < 0.5 ? between(random, 0, 50) : between(random, 0, 2 * waitMs)
     const next = random.next()
-    this.inTheMiddle(victim, random, (middle) => {
+    this.inTheMiddle(victim, random, how, (middle) => {
       if (middle) this.world.coverage.fault('crash between two effects')
       victim.kill()
       if (next < 0.6) this.restart(node, inMs)
@@ -127,40 +170,56 @@ export class Fate {
 
   private leave(leaver: Process, why: string, random: Random): void {
     const { plan } = this.world
+    const members = this.living.filter(({ state, node }) => state === 'runs' && node.self.life.kind === 'member')
+    if (plan.world === 'quiet' && members.length < 3) return
     const timeoutMs = between(random, 0, 4_000)
     if (why === 'asked by an operator') leaver.ask({ kind: 'drain', timeoutMs })
     else leaver.leave(timeoutMs)
     if (random.next() < 0.5) this.restart(leaver.life.node, timeoutMs + between(random, 0, 3 * plan.timing.waitMs))
   }
 
-  private pause(victim: Process, how: 'stands' | 'sleeps', random: Random): void {
+  private pause(victim: Process, kind: 'stands' | 'sleeps', random: Random, how: 'at once' | 'sometime'): void {
     // A sleep that is shorter than what tells it from a slewing wall clock goes unnoticed, and the shortest lease is to bear it.
     const pauseMs = between(random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax))
     const { timeline, witness, coverage } = this.world
-    this.inTheMiddle(victim, random, (middle) => {
+    this.inTheMiddle(victim, random, how, (middle) => {
       if (victim.clock.state !== 'runs') return
-      witness.saw({ kind: 'process', life: victim.life, what: how })
+      witness.saw({ kind: 'process', life: victim.life, what: kind })
       if (middle) coverage.fault('pause between two effects')
-      victim.clock.pause(how, middle ? pauseMs : undefined)
-      timeline.in(pauseMs, () => this.resume(victim))
+      victim.clock.pause(kind, middle ? pauseMs : undefined)
+      // An earlier pause may have been ended before its time; what would have ended it must not end this one.
+      this.pauses.get(victim)?.()
+      this.pauses.set(
+        victim,
+        timeline.in(pauseMs, () => this.resume(victim)),
+      )
     })
   }
 
   /** As a rule between two turns of the event loop, or else between two effects of one. */
-  private inTheMiddle(victim: Process, random: Random, blow: (middle: boolean) => void): void {
+  private inTheMiddle(
+    victim: Process,
+    random: Random,
+    how: 'at once' | 'sometime',
+    blow: (middle: boolean) => void,
+  ): void {
     const effects = Math.floor(between(random, 1, 40))
-    if (random.next() < 0.5) blow(false)
+    // What lay in wait strikes in the middle of a turn already.
+    if (how === 'at once') blow(true)
+    else if (random.next() < 0.5) blow(false)
     else victim.arm(effects, () => blow(true))
   }
 
   private resume(process: Process): void {
+    this.pauses.get(process)?.()
     if (process.clock.state !== 'paused') return
     this.world.witness.saw({ kind: 'process', life: process.life, what: 'resumes' })
     process.clock.resume()
   }
 
   private cut(victim: Process, cutMs: number, way: Way, random: Random): void {
-    const noticedMs = random.next() < 0.5 ? between(random, 0, 20) : between(random, 0, 2 * cutMs)
+    const soon = random.next() < 0.5
+    const noticedMs = this.world.plan.faults.cutIsNoticed ? 0 : between(random, 0, soon ? 20 : 2 * cutMs)
     const { timeline, witness, coverage } = this.world
     coverage.fault(`cut ${way}`)
     witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
@@ -170,6 +229,15 @@ export class Fate {
       witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
       victim.wire.restore()
     })
+  }
+
+  /** Of one stream or of both: beats and records have ways of their own. */
+  private stall(victim: Process, random: Random): void {
+    const { timeline, plan } = this.world
+    const stream = pick(random, [streams.control, streams.shards, streams.shards, undefined])
+    const how = pick(random, ['lost', 'held', 'unanswered'] as const)
+    const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
+    victim.wire.stalled = { stream, how, untilMs }
   }
 
   private outage(random: Random): void {
@@ -201,7 +269,11 @@ export class Fate {
       this.unsynced = false
       if (this.over) return
       disk.restore(synced)
-      for (const process of this.living) this.cut(process, awayMs + between(random, 0, 20), 'both', random)
+      // Some are back later than others: until then they know nothing of it.
+      for (const process of this.living) {
+        const laterMs = random.next() < 0.3 ? between(random, 0, plan.timing.leaseMs) : between(random, 0, 20)
+        this.cut(process, awayMs + laterMs, 'both', random)
+      }
     })
   }
 }
@@ -209,4 +281,6 @@ export class Fate {
 const membersMax = 6
 const sleepMsMin = 60
 
-const drawWay = (random: Random): Way => (['both', 'both', 'out', 'in'] as const)[Math.floor(random.next() * 4)]!
+const drawWay = (random: Random): Way => pick(random, ['both', 'both', 'out', 'in'])
+
+const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random.next() * from.length)]!

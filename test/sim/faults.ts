@@ -1,15 +1,18 @@
 /** Faults: everything that can go wrong in a run, drawn from the seed. Rates say how often messages and calls go wrong; blows are what
  *  befalls a process or the broker, each at a moment of its own and with a seed of its own, so that one can be left out and the
- *  others stay as they are. Each kind is there in about half of the runs, so that some runs know one fault alone, and every
+ *  others stay as they are. Some lie in wait: for a process in a certain situation (`ambush.ts`). Each kind is there in about half of the runs, so that some runs know one fault alone, and every
  *  tenth run knows none. Shipped code has no switches for them: the wrappers around the memory twins, and `fate.ts`, read them here. */
 
 import { between, type Random } from '../../src/base/random.ts'
-import type { Timing } from '../../src/core/timing.ts'
+import { drift as driftMax, type Timing } from '../../src/core/timing.ts'
+import { type Situation, situations } from './ambush.ts'
 
 /** Shares are of all messages or calls of a kind. */
 export interface Faults {
   /** How far each clock may run apart from the world's, either way. */
   readonly drift: number
+  /** Each runs as far apart as it may. */
+  readonly driftIsWhole: boolean
   /** Of each leg of a message's way to the broker or from it. */
   readonly delayMsMax: number
   readonly lost: number
@@ -32,10 +35,15 @@ export interface Faults {
   /** Of all wishes of the clients. */
   readonly poison: number
   readonly cutMsMax: number
+  /** The process hears of it in the same moment. */
+  readonly cutIsNoticed: boolean
   readonly outageMsMax: number
   readonly electionMsMax: number
   readonly pauseMsMax: number
   readonly lostTailMsMax: number
+  readonly stallMsMax: number
+  /** What lives outside takes nearly all the time that it has to let go, and its next owner takes hold at once. */
+  readonly letsGoLate: boolean
 }
 
 export const blowKinds = [
@@ -60,6 +68,10 @@ export const blowKinds = [
   'deadly event',
   /** The broker starts again and has forgotten what it stored last. */
   'lost tail',
+  /** Another process of the same id is started. */
+  'twin',
+  /** What one process appends does not arrive, comes late or is not answered; what it reads is. */
+  'writes stall',
 ] as const
 
 export type BlowKind = (typeof blowKinds)[number]
@@ -69,10 +81,13 @@ export interface Blow {
   readonly atMs: number
   /** Of everything that it draws. */
   readonly seed: number
+  /** From then on it waits, and strikes the first process that gets into this situation. */
+  readonly when?: Situation
 }
 
 export const noFaults: Faults = {
   drift: 0,
+  driftIsWhole: false,
   delayMsMax: 1,
   lost: 0,
   doubled: 0,
@@ -82,15 +97,20 @@ export const noFaults: Faults = {
   log: { lost: 0, unanswered: 0, full: 0, slow: 0, slowMsMax: 0, watchMsMax: 1 },
   poison: 0,
   cutMsMax: 0,
+  cutIsNoticed: false,
   outageMsMax: 0,
   electionMsMax: 0,
   pauseMsMax: 0,
   lostTailMsMax: 0,
+  stallMsMax: 0,
+  letsGoLate: false,
 }
 
 /** 'lawful': clocks drift within the protocol's bound and the broker forgets nothing. 'wild clocks': they drift beyond it, which may
- *  break what the protocol says, and nothing else. 'forgetful broker': it loses what it stored last, under nodes that live on. */
-export type World = 'lawful' | 'wild clocks' | 'forgetful broker'
+ *  break what the protocol says, and nothing else. 'forgetful broker': it loses what it stored last, under nodes that live on.
+ *  'quiet': nothing goes wrong, and nodes come and go. 'sharp': clocks drift as far as they may and letting go takes as long as it
+ *  may, and nothing else takes any time: what overlaps at all overlaps here. */
+export type World = 'lawful' | 'wild clocks' | 'forgetful broker' | 'quiet' | 'sharp'
 
 /** `stepMs`: T, of the plan. */
 export function drawFaults(random: Random, timing: Timing, stepMs: number, world: World): Faults {
@@ -98,14 +118,15 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
   const maybe = (value: () => number): number => (random.next() < 0.5 && !calm ? value() : 0)
   const share = (max: number): number => maybe(() => random.next() ** 2 * max)
   const { leaseMs } = timing
-  return {
-    drift: world === 'wild clocks' ? between(random, 0.1, 0.3) : maybe(() => 0.01),
+  const drawn: Faults = {
+    drift: world === 'wild clocks' ? between(random, 0.1, 0.3) : maybe(() => driftMax),
+    driftIsWhole: false,
     delayMsMax: between(random, 0.2, 5),
     lost: share(0.1),
     doubled: share(0.1),
     late: share(0.1),
     // Below T: a request without an id of its caller's is remembered until T after its deadline, and a frame that comes later runs again.
-    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.75 * stepMs : 0.2 * stepMs),
+    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.5 * stepMs : 0.2 * stepMs),
     reordered: random.next() < 0.5,
     log: {
       lost: share(0.1),
@@ -117,48 +138,86 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     },
     poison: share(0.1),
     cutMsMax: between(random, 0.5, 4) * leaseMs,
+    cutIsNoticed: false,
     outageMsMax: Math.min(between(random, 0.5, 10) * leaseMs, outageMsMax),
     electionMsMax: between(random, 0.5, 4) * leaseMs,
     pauseMsMax: between(random, 0.5, 3) * leaseMs,
     lostTailMsMax: between(random, 20, 1_000),
+    stallMsMax: between(random, 0.5, 4) * leaseMs,
+    letsGoLate: false,
   }
+  if (world === 'quiet') return { ...noFaults, drift: drawn.drift, delayMsMax: drawn.delayMsMax }
+  if (world === 'sharp')
+    return {
+      ...noFaults,
+      drift: driftMax,
+      driftIsWhole: true,
+      delayMsMax: 0.2,
+      cutMsMax: 2.5 * leaseMs,
+      cutIsNoticed: true,
+      letsGoLate: true,
+    }
+  return drawn
 }
 
 /** So that a run of long leases does not last for a minute. */
 const outageMsMax = 8_000
 
 export function drawBlows(random: Random, troubleMs: number, world: World): readonly Blow[] {
-  const calm = random.next() < 0.1
+  const calm = random.next() < 0.1 && world !== 'quiet' && world !== 'sharp'
   const often = random.next() < 0.3 ? 3 : 1
   const blows: Blow[] = []
+  const add = (kind: BlowKind, atMs: number): void => {
+    const when = ambushers.has(kind) && random.next() < 1 / 3 ? pick(random, situations) : undefined
+    blows.push({ kind, atMs, seed: Math.floor(random.next() * 2 ** 31), ...(when !== undefined && { when }) })
+  }
   const strike = (kind: BlowKind, max: number, fromMs = 0): boolean => {
     if (random.next() < 0.5 || calm) return false
     const times = Math.ceil(random.next() * max * often)
-    for (let i = 0; i < times; i++)
-      blows.push({ kind, atMs: between(random, fromMs, troubleMs), seed: Math.floor(random.next() * 2 ** 31) })
+    for (let i = 0; i < times; i++) add(kind, between(random, fromMs, troubleMs))
     return true
+  }
+  const move = (): void => {
+    strike('join', 2)
+    strike('leave', 2)
+    strike('drain', 1)
+  }
+  if (world === 'sharp') {
+    const count = between(random, 2, 6)
+    for (let i = 0; i < count; i++) blows.push({ kind: 'cut', atMs: between(random, 1_000, troubleMs), seed: i })
+    return blows.toSorted((a, b) => a.atMs - b.atMs)
+  }
+  strike('list', 3)
+  if (world === 'quiet') {
+    add('join', between(random, 1_000, troubleMs))
+    move()
+    return blows.map(({ kind, atMs, seed }) => ({ kind, atMs, seed })).toSorted((a, b) => a.atMs - b.atMs)
   }
   strike('cut', 3)
   strike('outage', 1)
   strike('election', 1)
-  strike('list', 3)
+  strike('writes stall', 2)
   // A clock set back while the machine sleeps would hide how long it slept: no program can tell.
   if (world === 'forgetful broker' || !strike('sleep', 2)) strike('wall jump', 2)
-  if (world === 'forgetful broker') {
-    // What only a dead node knew is gone with a lost tail: here everybody lives.
-    blows.push({
-      kind: 'lost tail',
-      atMs: between(random, 2_500, troubleMs),
-      seed: Math.floor(random.next() * 2 ** 31),
-    })
-    strike('lost tail', 1, 2_500)
-  } else {
+  if (world !== 'forgetful broker' || random.next() < 0.5) {
     strike('pause', 3)
     strike('crash', 3)
-    strike('join', 2)
-    strike('leave', 2)
-    strike('drain', 1)
+    move()
+  }
+  if (world === 'forgetful broker') {
+    const lossMs = between(random, 2_500, troubleMs)
+    add('lost tail', lossMs)
+    strike('lost tail', 1, 2_500)
+    // Who owned what is among the newest records where it has just changed.
+    if (random.next() < 0.5) add(pick(random, ['join', 'leave', 'crash']), lossMs + between(random, -500, 500))
+  } else {
     strike('deadly event', 1)
+    strike('twin', 1)
   }
   return blows.toSorted((a, b) => a.atMs - b.atMs)
 }
+
+/** What may lie in wait. */
+const ambushers: ReadonlySet<BlowKind> = new Set(['crash', 'pause', 'sleep', 'cut', 'leave', 'writes stall'])
+
+const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random.next() * from.length)]!

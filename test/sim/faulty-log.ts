@@ -4,7 +4,7 @@
 import type { AppendResult, Log, LogEntry, LogIdentity, ReadResult, TailResult } from '../../src/log/port.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { MemoryBroker } from '../../src/transport/memory-broker.ts'
-import type { Wire } from './network.ts'
+import type { Stall, Wire } from './network.ts'
 
 /** As the port says of `read`. */
 const answerMsMax = 2_000
@@ -26,7 +26,7 @@ export function faultyLog(
   const { random } = network
 
   /** One call to the store and back. `none`: what the caller hears if nothing comes back in time. */
-  function call<T>(timeoutMs: number, act: () => Promise<T>, late: T, gone: T): Promise<T> {
+  function call<T>(timeoutMs: number, act: () => Promise<T>, late: T, gone: T, stall?: Stall): Promise<T> {
     return new Promise((resolve) => {
       const settle = (result: T): void => {
         cancel()
@@ -41,14 +41,17 @@ export function faultyLog(
       const { log } = network.faults
       const { coverage } = network
       if (random.next() < log.lost) return coverage.fault('log call lost')
-      const isUnanswered = random.next() < log.unanswered
+      if (stall !== undefined) coverage.fault(`append ${stall.how}`)
+      if (stall?.how === 'lost') return
+      const isUnanswered = random.next() < log.unanswered || stall?.how === 'unanswered'
       if (isUnanswered) coverage.fault('log call unanswered')
+      const heldMs = stall?.how === 'held' ? stall.untilMs - network.timeline.nowMs : 0
       const slowMs = (): number => {
         if (random.next() >= log.slow) return wire.delayMs()
         coverage.fault('log call slow')
         return wire.delayMs() + random.next() * log.slowMsMax
       }
-      wire.reach(slowMs(), () => {
+      wire.reach(heldMs + slowMs(), () => {
         void act().then((result) => {
           if (!isUnanswered) wire.answer(slowMs(), () => settle(result))
         })
@@ -106,7 +109,7 @@ export function faultyLog(
       if (isFull) network.coverage.fault('log full')
       const act = (): Promise<AppendResult> =>
         isFull ? Promise.resolve(full) : inner.append(name, bytes, expected, options)
-      return call(options.timeoutMs, act, unanswered, broken)
+      return call(options.timeoutMs, act, unanswered, broken, wire.stallOf(stream))
     },
     tail: (name, timeoutMs) => call<TailResult>(timeoutMs, () => inner.tail(name, timeoutMs), unanswered, broken),
     read: (name, from, timeoutMs) =>

@@ -51,6 +51,8 @@ export interface Probe {
   readonly random: Random
   /** Longest time that letting go takes. */
   readonly stopMsMax: number
+  /** It takes all of it, and taking hold takes none. */
+  readonly letsGoLate: boolean
   /** What each actor carries besides its journal. */
   readonly paddingBytes: number
   readonly recordBytesMax: number
@@ -85,7 +87,7 @@ const types = {} as {
   input: { readonly life: string } | undefined
 }
 
-const begin =
+const contextOf =
   ({ paddingBytes }: Probe) =>
   ({ input }: { readonly input: { readonly life: string } | undefined }): JournalContext => ({
     life: input?.life ?? '',
@@ -111,7 +113,7 @@ const fail = (): never => {
 
 const journalMachine = (probe: Probe, type: ActorType) =>
   setup({ types }).createMachine({
-    context: begin(probe),
+    context: contextOf(probe),
     on: {
       FAIL: { actions: assign(fail) },
       SWELL: { actions: assign({ padding: () => 'p'.repeat(probe.recordBytesMax) }) },
@@ -131,7 +133,7 @@ const timerMachine = (probe: Probe) =>
     types: { ...types, context: {} as JournalContext & { delayMs: number } },
     delays: { armed: ({ context }) => context.delayMs },
   }).createMachine({
-    context: (given) => ({ ...begin(probe)(given), delayMs: 0 }),
+    context: (given) => ({ ...contextOf(probe)(given), delayMs: 0 }),
     initial: 'idle',
     on: {
       ARM: {
@@ -173,14 +175,21 @@ function cancel(probe: Probe, { armed, cancelled }: JournalContext, id: string):
 
 const holderMachine = (probe: Probe) => {
   const wait = (maxMs: number): Promise<void> => sleep(probe.clock, between(probe.random, 0, maxMs))
+  const begin = async (): Promise<void> => {
+    if (!probe.letsGoLate && probe.random.next() < 0.5) await wait(probe.stopMsMax)
+  }
+  const end = async (share: number): Promise<void> => {
+    if (probe.letsGoLate) await sleep(probe.clock, probe.stopMsMax)
+    else if (probe.random.next() < share) await wait(probe.stopMsMax)
+  }
   const grip = held<() => void, { readonly actor: string }>({
     async start({ input, epoch, signal }) {
-      if (probe.random.next() < 0.5) await wait(probe.stopMsMax)
+      await begin()
       signal.throwIfAborted()
       return probe.hold(input.actor, 'grip', epoch)
     },
     async stop(letGo) {
-      if (probe.random.next() < 0.7) await wait(probe.stopMsMax)
+      await end(0.7)
       letGo()
     },
   })
@@ -188,13 +197,13 @@ const holderMachine = (probe: Probe) => {
     const letGo = probe.hold(input.actor, 'work', epochOf(system).epoch)
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
     await Promise.race([wait(1_000), aborted])
-    if (signal.aborted && probe.random.next() < 0.5) await wait(probe.stopMsMax)
+    if (signal.aborted) await end(0.5)
     letGo()
     return 1
   })
   const input = ({ self }: { readonly self: { readonly id: string } }) => ({ actor: `holder/${self.id}` })
   return setup({ types, actors: { grip, work } }).createMachine({
-    context: begin(probe),
+    context: contextOf(probe),
     type: 'parallel',
     on: {
       ADD: {

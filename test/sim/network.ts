@@ -11,6 +11,14 @@ import { type Faults, noFaults } from './faults.ts'
 /** Which way of a wire: to the broker, from it. */
 export type Way = 'both' | 'out' | 'in'
 
+/** What becomes of the appends to one stream, or to all. */
+export interface Stall {
+  readonly stream: string | undefined
+  /** They do not arrive, or not before it is over; or their answers do not come back. */
+  readonly how: 'lost' | 'held' | 'unanswered'
+  readonly untilMs: number
+}
+
 export class Network {
   readonly timeline: Timeline
   readonly broker: MemoryBroker
@@ -39,7 +47,10 @@ export class Network {
   becomeCalm(): void {
     this.faults = { ...noFaults, delayMsMax: this.faults.delayMsMax }
     this.logsDown = false
-    for (const wire of this.wires) wire.restore()
+    for (const wire of this.wires) {
+      wire.stalled = undefined
+      wire.restore()
+    }
   }
 
   forget(wire: Wire): void {
@@ -56,6 +67,8 @@ export class Wire {
   private inUp = true
   /** What the process believes. */
   connected = true
+  /** What it appends meets something that what it reads does not. */
+  stalled: Stall | undefined
   private readonly listeners = new Set<(connected: boolean) => void>()
   /** Nothing overtakes: the next message each way comes no sooner. */
   private outMs = 0
@@ -124,6 +137,13 @@ export class Wire {
       this.outUp = this.inUp = true
       this.tell(true)
     })
+  }
+
+  /** What an append to the stream meets now. */
+  stallOf(stream: string): Stall | undefined {
+    const { stalled } = this
+    if (stalled === undefined || stalled.untilMs <= this.network.timeline.nowMs) return undefined
+    return (stalled.stream ?? stream) === stream ? stalled : undefined
   }
 
   onConnection(listener: (connected: boolean) => void): () => void {

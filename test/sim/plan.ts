@@ -25,19 +25,21 @@ export interface Plan {
   readonly troubleMs: number
   readonly faults: Faults
   readonly blows: readonly Blow[]
+  /** Once all is well again everybody crashes at once, and what is looked at last is what the logs hold. */
+  readonly endsCold: boolean
 }
 
 export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
   const world = drawWorld(random)
-  const timing = drawTiming(random)
+  const timing = drawTiming(random, world)
   const drawnLimits = drawLimits(random)
   const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
-  // The memory of refusals is as small as the mailbox: a frame that the network doubles, refused once, might run once it is forgotten.
-  if (faults.doubled > 0) delete drawnLimits.parkedFramesMax
-  const troubleMs = between(random, 3_000, 10_000)
+  // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
+  if (faults.late > 0) delete drawnLimits.parkedFramesMax
+  const troubleMs = world === 'sharp' ? 10_000 : between(random, 3_000, 9_000)
   const isHeavy = random.next() < 0.15
-  return {
+  const plan: Plan = {
     seed,
     world,
     timing,
@@ -48,21 +50,30 @@ export function drawPlan(seed: number): Plan {
     clients: 1 + Math.floor(between(random, 0, 4)),
     actors: 1 + Math.floor(between(random, 0, 6)),
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
-    callsPerSecond: between(random, 2, 15),
+    callsPerSecond: between(random, 2, 14),
     troubleMs,
     faults,
     blows: drawBlows(random, troubleMs, world),
+    endsCold: random.next() < 1 / 3,
   }
+  if (world === 'quiet') return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes) }
+  // Holders are what matters there.
+  if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
+  return plan
 }
 
 function drawWorld(random: Random): World {
   const next = random.next()
-  return next < 0.05 ? 'wild clocks' : next < 0.12 ? 'forgetful broker' : 'lawful'
+  if (next < 0.05) return 'wild clocks'
+  if (next < 0.13) return 'forgetful broker'
+  if (next < 0.17) return 'quiet'
+  return next < 0.2 ? 'sharp' : 'lawful'
 }
 
 /** Short leases, so that much happens in little time. */
-function drawTiming(random: Random): Timing {
-  const leaseMs = [240, 400, 800, 2_000][Math.floor(between(random, 0, 4))]!
+function drawTiming(random: Random, world: World): Timing {
+  const drawnMs = [240, 400, 800, 2_000][Math.floor(between(random, 0, 4))]!
+  const leaseMs = world === 'sharp' ? 2_000 : world === 'quiet' ? Math.min(drawnMs, 800) : drawnMs
   const stopMs = leaseMs / 4
   const timing: Timing = {
     leaseMs,

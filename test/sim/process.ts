@@ -3,9 +3,11 @@
 import { drawToken, type Random } from '../../src/base/random.ts'
 import type { NodeEvent } from '../../src/core/effects.ts'
 import type { NodeState, TypePolicy } from '../../src/core/state.ts'
+import type { Log } from '../../src/log/port.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { encodeViewReply } from '../../src/protocol/cluster.ts'
 import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
+import { logNames } from '../../src/protocol/records.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
 import { createHost } from '../../src/runtime/host.ts'
@@ -33,6 +35,7 @@ export class Process {
   #fuse: { effects: number; readonly blow: () => void } | undefined
   /** Acts since it stood still in the middle of a turn of its event loop. */
   #actsWhileFrozen = 0
+  #frozenUntilMs = 0
   readonly #world: World
   readonly #loop: Loop
   readonly #closes: (() => unknown)[] = []
@@ -51,14 +54,15 @@ export class Process {
       this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     const transport = faultyTransport(broker, wire, report)
     const servers = (): number => world.disk.starts
-    const control = faultyLog(broker, streams.control, wire, servers, report)
+    const control = this.#watchedControl(faultyLog(broker, streams.control, wire, servers, report))
     const shards = faultyLog(broker, streams.shards, wire, servers, report)
     const subjects = subjectsOf(clusterName)
     let holds = 0
     const definitions = definitionsFor({
       clock,
       random,
-      stopMsMax: 0.95 * plan.timing.stopMs,
+      stopMsMax: plan.faults.letsGoLate ? plan.timing.stopMs - 1 : 0.95 * plan.timing.stopMs,
+      letsGoLate: plan.faults.letsGoLate,
       paddingBytes: plan.paddingBytes,
       recordBytesMax: plan.recordBytesMax,
       die: () => this.#die(),
@@ -95,7 +99,9 @@ export class Process {
         if (answer.kind === 'refused') this.#saw({ kind: 'refused', life, frame: answer.id, code: answer.why.code })
         answers.send(replyTo, [answer])
       },
-      onInput: (input) => world.coverage.input(this.node, input),
+      onInput: (input) => {
+        for (const hear of world.listeners) hear(this, input)
+      },
       onEvent: (event) => this.#hear(event),
       onCrash: report,
     })
@@ -173,7 +179,6 @@ export class Process {
     const fuse = this.#fuse
     if (fuse === undefined || --fuse.effects > 0 || this.clock.state !== 'runs') return
     this.#fuse = undefined
-    this.#actsWhileFrozen = 0
     fuse.blow()
   }
 
@@ -204,6 +209,21 @@ export class Process {
     }
   }
 
+  /** What is appended to the row of another node declares it dead. */
+  #watchedControl(control: Log): Log {
+    const { life } = this
+    const rows = logNames.row('')
+    return {
+      ...control,
+      append: (name, record, row, options) => {
+        const node = name.startsWith(rows) ? name.slice(rows.length) : life.node
+        const appended = control.append(name, record, row, options)
+        if (node !== life.node) this.#saw({ kind: 'declares', life, node, row, heldMs: this.clock.heldMs })
+        return appended
+      },
+    }
+  }
+
   /** The host, with everything seen that acts. */
   #watched(host: Host): Host {
     const { shards } = this.#world.plan
@@ -213,7 +233,8 @@ export class Process {
       // The rest of a turn of the event loop that a crash interrupts never happens.
       if (this.state === 'ended') throw new Error('the process is dead')
       this.#judgeFrozen(what, actor)
-      this.#saw({ kind: 'act', what, life, shard: shardOf(addressOf(actor), 'main', shards), actor, epoch, cause })
+      const shard = shardOf(addressOf(actor), 'main', shards)
+      this.#saw({ kind: 'act', what, life, shard, actor, epoch, cause, frozen: this.clock.heldMs > 0 })
     }
     return {
       ...host,
@@ -236,6 +257,9 @@ export class Process {
   /** N3, C4: one act may have been decided before the process stood still; whatever comes after it must know that time has passed. */
   #judgeFrozen(what: string, actor: string): void {
     const { heldMs } = this.clock
+    const { frozenUntilMs } = this.clock
+    if (frozenUntilMs !== this.#frozenUntilMs) this.#actsWhileFrozen = 0
+    this.#frozenUntilMs = frozenUntilMs
     if (heldMs === 0 || ++this.#actsWhileFrozen === 1) return
     if (heldMs > Math.max(1.05 * this.#world.plan.timing.gapMs, 100))
       this.#world.witness.violation(

@@ -79,6 +79,7 @@ const reductions: readonly ((plan: Plan, find: Find<Plan>) => Promise<unknown>)[
   size('shards', [1, 2, 3, 4, 8]),
   size('callsPerSecond', [1, 2, 4, 8, 16]),
   size('paddingBytes', [0]),
+  async (plan, find) => plan.endsCold && find([{ ...plan, endsCold: false }]),
   async (plan, find) => plan.recordBytesMax < recordBytesLarge && find([{ ...plan, recordBytesMax: recordBytesLarge }]),
 ]
 

@@ -8,15 +8,17 @@ import { Delays } from './checkers/delays.ts'
 import { Effects } from './checkers/effects.ts'
 import { Holds } from './checkers/holds.ts'
 import { judgeJournals } from './checkers/journals.ts'
+import { Leases } from './checkers/leases.ts'
 import { Memory } from './checkers/memory.ts'
 import { Owners } from './checkers/owners.ts'
 import { Pace } from './checkers/pace.ts'
+import { Promptness } from './checkers/promptness.ts'
 import { Records } from './checkers/records.ts'
 import { Wholeness } from './checkers/wholeness.ts'
 import { Client } from './client.ts'
 import { Fate } from './fate.ts'
 import { doneOf, keyOf, Ledger, type Wish } from './ledger.ts'
-import { applyLimits, drawPlan, type Plan } from './plan.ts'
+import { applyLimits, drawPlan, type Plan, randomFor } from './plan.ts'
 import { Transcript } from './transcript.ts'
 import type { Counts } from './coverage.ts'
 import { type Checker, type Observation } from './witness.ts'
@@ -62,13 +64,16 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const transcript = new Transcript(options.echo)
   const ledger = new Ledger()
   const isWild = plan.world === 'wild clocks'
-  const owners = new Owners(witness, isWild)
+  const owners = new Owners(witness, plan.shards, isWild)
   const wholeness = new Wholeness(owners, plan.shards)
+  const promptness = new Promptness(witness, plan)
   const holds = new Holds(witness, timing.stopMs + 10)
   const delays = new Delays(witness, plan)
-  const effects = new Effects(witness)
+  world.listeners.push((process, input) => delays.look(process, input, timeline.nowMs))
   const memory = new Memory()
   witness.add(memory)
+  const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
+  const effects = new Effects(witness, mayLose)
   const refused = new Set<string>()
   witness.add({ saw: (seen) => void (seen.kind === 'refused' && refused.add(seen.frame)) })
   const unheard: Checker = {
@@ -83,7 +88,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     delays,
     effects,
     unheard,
-    ...(isWild ? [] : [holds]),
+    ...(isWild ? [] : [holds, new Leases(witness, timing, faults.drift)]),
   ])
     witness.add(checker)
 
@@ -106,8 +111,12 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     return timeline.run(() => timeline.nowMs >= atMs || hasFailed() || isOver())
   }
 
+  if (plan.world === 'quiet') {
+    await runUntil(plan.troubleMs, () => every(lookMs) && wholeness.lack(fate.living) === undefined)
+    promptness.sinceMs = timeline.nowMs
+  }
   await runUntil(plan.troubleMs)
-  await runUntil(fate.frozenUntilMs)
+  while (timeline.nowMs < fate.frozenUntilMs && !hasFailed()) await runUntil(fate.frozenUntilMs)
   witness.saw({ kind: 'world', text: 'faults are over' })
   network.becomeCalm()
   fate.becomeCalm()
@@ -125,17 +134,30 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     witness.violation(`I6: not whole ${wholeBoundMs.toFixed(0)} ms after the end of the faults: ${lack}`)
   witness.saw({ kind: 'world', text: 'the cluster is whole' })
   for (const client of clients) client.rest()
+  const restedMs = timeline.nowMs
   await runUntil(timeline.nowMs + restMsMin)
   await runUntil(timeline.nowMs + restMsMax, () => every(lookMs) && !ledger.isOpen())
 
+  if (plan.endsCold && !hasFailed()) {
+    fate.beginAnew(randomFor(plan.seed, 'cold end'))
+    witness.saw({ kind: 'world', text: 'everybody begins anew' })
+    const anewMs = timeline.nowMs
+    // Nobody is whole before the first of them has joined.
+    lack = 'nobody is there yet'
+    await runUntil(anewMs + wholeBoundMs, isWhole)
+    if (!hasFailed() && lack !== undefined)
+      witness.violation(`I6: not whole ${wholeBoundMs.toFixed(0)} ms after everybody began anew: ${lack}`)
+  }
+  // Whoever was killed by a call that came late is back.
+  else await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
   const finalMs = timeline.nowMs
   const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(2_000)
+  if (!hasFailed()) clients[0]!.getMortals(2_000)
   await runUntil(timeline.nowMs + 2_100, () => every(lookMs) && !ledger.isOpen())
   // Somebody may have come back meanwhile.
   await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
   if (!hasFailed()) {
     if (lack !== undefined) witness.violation(`I6: not whole any more: ${lack}`)
-    const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
     const certain = finals.filter((final) => !mayLose(keyOf(final)))
     for (const final of certain)
       if (doneOf(final) === undefined)
@@ -143,6 +165,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
           `I6: ${final.mark} has no answer from ${final.type}/${final.actor}: ${JSON.stringify(final.attempts[0]?.outcome)}`,
         )
     judgeCalls(witness, ledger.wishes, faults.drift)
+    if (plan.world === 'quiet') promptness.judge(ledger.wishes, restedMs)
     judgeJournals(witness, ledger.wishes, finals, {
       mayRunLate: faults.late > 0 || faults.reordered,
       mayReadOld: isWild,

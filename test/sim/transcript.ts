@@ -54,6 +54,8 @@ function textOf(seen: Observation): string {
       return `${nameOf(seen.life)} ==== ${seen.what}`
     case 'heard':
       return `${nameOf(seen.life)} -- ${eventText(seen.event)}`
+    case 'declares':
+      return `${nameOf(seen.life)} declares ${seen.node} dead`
     case 'broken':
       return `${seen.life ? nameOf(seen.life) : 'world '} !!!! ${seen.text}`
     case 'refused':

@@ -33,6 +33,8 @@ export type Observation =
       readonly actor: ActorKey
       readonly epoch: number
       readonly cause: string
+      /** It stands still in the middle of a turn of its event loop. */
+      readonly frozen: boolean
     }
   /** Something outside is taken hold of, or let go. `id` names the hold. */
   | ({ readonly kind: 'held' } & Hold)
@@ -60,6 +62,14 @@ export type Observation =
       readonly what: 'starts' | 'crashes' | 'ends' | 'stands' | 'sleeps' | 'resumes' | 'is cut' | 'is back'
     }
   | { readonly kind: 'heard'; readonly life: Life; readonly event: NodeEvent }
+  /** A process declares another node dead, over the row of that sequence: its append leaves; by its clock that is `heldMs` later. */
+  | {
+      readonly kind: 'declares'
+      readonly life: Life
+      readonly node: string
+      readonly row: number
+      readonly heldMs: number
+    }
   /** Something that must never be said: an error with nobody to hear it. */
   | { readonly kind: 'broken'; readonly life: Life | undefined; readonly text: string }
   /** A node refuses a frame. */

@@ -2,11 +2,14 @@
 
 import { MemoryBroker } from '../../src/transport/memory-broker.ts'
 import { decodeRecord } from '../../src/protocol/records.ts'
+import type { Input } from '../../src/core/effects.ts'
+import { Ambushes } from './ambush.ts'
 import { clockOf, Timeline } from './clock.ts'
 import { Coverage } from './coverage.ts'
 import { Disk } from './disk.ts'
 import { Network } from './network.ts'
 import { type Plan, randomFor } from './plan.ts'
+import type { Process } from './process.ts'
 import { Witness } from './witness.ts'
 
 export const clusterName = 'sim'
@@ -20,6 +23,9 @@ export interface World {
   readonly disk: Disk
   readonly witness: Witness
   readonly coverage: Coverage
+  readonly ambushes: Ambushes
+  /** Hear each input before the core of the process is told. */
+  readonly listeners: ((process: Process, input: Input) => void)[]
   /** What nobody is there to hear. */
   readonly report: (error: unknown) => void
 }
@@ -42,5 +48,10 @@ export function createWorld(plan: Plan): World {
     store.watch('', ({ name, seq, bytes }) => {
       if (!name.startsWith('part.')) witness.saw({ kind: 'stored', name, seq, record: decodeRecord(bytes) })
     })
-  return { plan, timeline, network, broker, disk, witness, coverage, report }
+  const ambushes = new Ambushes()
+  const listeners: World['listeners'] = [
+    ({ node }, input) => coverage.input(node, input),
+    (process, input) => ambushes.look(process, input),
+  ]
+  return { plan, timeline, network, broker, disk, witness, coverage, ambushes, listeners, report }
 }

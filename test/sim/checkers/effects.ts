@@ -1,20 +1,25 @@
-/** Effects (E1): a plain action is performed at most once, and only for what is committed. */
+/** Effects (E1): a plain action is performed at most once, and only for what is committed; so never for what was refused by a node that
+ *  says that it did not run (O1). */
 
-import { type ActorShown, doneOf, isMortal, type Wish } from '../ledger.ts'
+import { keyOf, neverRan, type ActorShown, doneOf, isMortal, type Wish } from '../ledger.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Effects implements Checker {
   private readonly acted = new Map<string, string>()
   private readonly witness: Witness
 
-  constructor(witness: Witness) {
+  private readonly mayLose: (actor: string) => boolean
+
+  /** `mayLose`: what the actor was told may be gone with a broker's disk, and is then asked again. */
+  constructor(witness: Witness, mayLose: (actor: string) => boolean) {
     this.witness = witness
+    this.mayLose = mayLose
   }
 
   saw(seen: Observation): void {
     if (seen.kind !== 'acted') return
     // A volatile actor that was lost in a crash is asked again.
-    if (this.acted.has(seen.mark) && seen.actor.startsWith('journal/'))
+    if (this.acted.has(seen.mark) && seen.actor.startsWith('journal/') && !this.mayLose(seen.actor))
       this.witness.violation(`E1: the action of ${seen.mark} of ${seen.actor} is performed twice`)
     this.acted.set(seen.mark, seen.actor)
   }
@@ -32,5 +37,10 @@ export class Effects implements Checker {
         journals.get(actor)?.includes(mark) === false
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)
+    for (const wish of wishes)
+      if (this.acted.has(wish.mark) && neverRan(wish))
+        this.witness.violation(
+          `O1: ${wish.mark} was refused by ${keyOf(wish)}, which means that it did not run, and its action was performed`,
+        )
   }
 }

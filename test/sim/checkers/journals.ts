@@ -3,8 +3,7 @@
  *  somebody was shown before the question. So nothing acknowledged is lost, nothing is counted twice, nothing is read that
  *  was not committed, and no order is broken. */
 
-import { errorCodes } from '../../../src/base/errors.ts'
-import { type ActorShown, type Attempt, doneOf, isMortal, keyOf, type Wish } from '../ledger.ts'
+import { type ActorShown, type Attempt, doneOf, isMortal, keyOf, neverRan, type Wish } from '../ledger.ts'
 import { digestOf, type JournalReply } from '../machines.ts'
 import type { Witness } from '../witness.ts'
 
@@ -33,6 +32,7 @@ export function judgeJournals(
     const shown = doneOf(final)?.value as ActorShown | undefined
     if (shown === undefined) continue
     const own = wishes.filter((wish) => wish !== final && keyOf(wish) === keyOf(final))
+    if (final.type === 'cache') judgeBirth(witness, keyOf(final), shown.context.life, own)
     if (final.type === 'cache' && rules.mayForget(keyOf(final))) continue
     if (rules.mayLose(keyOf(final))) continue
     judgeHistory(witness, keyOf(final), shown.context.marks, shown.context.life, own, rules)
@@ -41,6 +41,12 @@ export function judgeJournals(
   const certain = wishes.filter((wish) => !rules.mayLose(keyOf(wish)))
   for (const wish of certain) if (!isMortal(wish.actor)) judgeExistence(witness, wish, certain)
   judgeLives(witness, certain)
+}
+
+/** A volatile actor that has forgotten everything begins with the input of its life. */
+function judgeBirth(witness: Witness, key: string, life: string, wishes: readonly Wish[]): void {
+  if (!wishes.some(({ op, mark }) => op === 'spawn' && mark === life))
+    witness.violation(`E1: ${key} begins anew as ${life === '' ? 'nobody' : life}, and nobody spawned it so`)
 }
 
 function judgeHistory(
@@ -138,10 +144,7 @@ function judgeMark(
       witness.violation(`I2: ${mark} was answered as the ${reply.length}th mark of ${key} and is the ${place + 1}th`)
     return
   }
-  const cannotHaveRun = attempts.every(
-    ({ outcome }) => outcome?.kind === 'refused' && !errorCodes[outcome.why.code].mayHaveRun,
-  )
-  if (cannotHaveRun && place !== undefined)
+  if (neverRan(wish) && place !== undefined)
     witness.violation(
       `${mark} was refused as ${attempts.map(({ outcome }) => outcome?.kind === 'refused' && outcome.why.code)} by ${key}, which means that it did not run, and it ran`,
     )
@@ -213,6 +216,18 @@ function judgeLives(witness: Witness, wishes: readonly Wish[]): void {
     const own = looks.get(keyOf(wish)) ?? []
     looks.set(keyOf(wish), own)
     own.push({ life, calledMs: done.calledMs, settledMs: done.settledMs, mark: wish.mark })
+  }
+  for (const wish of wishes) {
+    const done = doneOf(wish)
+    if (wish.op !== 'stop' || !isMortal(wish.actor) || done === undefined || wish.attempts.length > 1) continue
+    if (!(done.value as { readonly stopped: boolean }).stopped) continue
+    const own = looks.get(keyOf(wish)) ?? []
+    const before = new Set(own.filter(({ settledMs }) => settledMs < done.calledMs).map(({ life }) => life))
+    const back = own.find(({ life, calledMs }) => calledMs > done.settledMs && before.has(life))
+    if (back !== undefined)
+      return witness.violation(
+        `M2: ${back.mark} was shown the life ${back.life} of ${keyOf(wish)} after ${wish.mark} had stopped it`,
+      )
   }
   for (const [key, own] of looks)
     for (const a of own)

@@ -25,6 +25,7 @@ export class Memory implements Checker {
 
   saw(seen: Observation, atMs: number): void {
     if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
+    if (seen.kind === 'heard' && seen.event.kind === 'healed') this.unhealed.delete(`shard.${seen.event.shard}`)
     if (seen.kind !== 'stored') return
     const { record, name } = seen
     if (record.kind === 'charter') return
@@ -41,9 +42,13 @@ export class Memory implements Checker {
     const holder = `${record.owner}.${record.inc}`
     if (record.kind === 'claim') {
       if (record.over !== 'empty' && this.heirs.get(name) !== holder) this.forgetful.add(shardOf(name))
-      if ((this.unhealed.get(name) ?? holder) !== holder) this.lost.add(shardOf(name))
-      this.unhealed.delete(name)
+      if ((this.unhealed.get(name) ?? holder) !== holder) {
+        this.lost.add(shardOf(name))
+        this.unhealed.delete(name)
+      }
     }
+    // Nobody lets go of what it has not healed.
+    if (record.kind === 'release') this.unhealed.delete(name)
     if (record.kind === 'claim' || record.kind === 'release') this.changes.set(name, seq)
     if (record.kind === 'release') this.heirs.set(name, this.heirOf(name, record))
     else this.heirs.delete(name)

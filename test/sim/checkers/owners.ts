@@ -1,8 +1,12 @@
 /** Owners (I1): whoever acts for a shard is the owner that stands in its log at that very moment, and was not declared dead. So
- *  there is at most one, and nobody acts under an epoch that is over. */
+ *  there is at most one, and nobody acts under an epoch that is over.
+ *
+ *  Where the broker forgets, who stood in a log before the loss may act on until somebody else is written there: it has its lease, and
+ *  nobody claims before that is over (R2). */
 
 import type { LogRecord, Row } from '../../../src/protocol/records.ts'
-import type { Checker, Observation, Witness } from '../witness.ts'
+import { addressOf, shardOf } from '../../../src/protocol/address.ts'
+import type { Checker, Life, Observation, Witness } from '../witness.ts'
 
 interface Standing {
   readonly owner: string
@@ -17,6 +21,9 @@ export class Owners implements Checker {
   /** By shard. */
   readonly standing = new Map<string, Standing>()
   private readonly rows = new Map<string, Row>()
+  /** What stood there before a loss, for as long as nothing else was stored. */
+  private lostStanding = new Map<string, Standing>()
+  private lostRows = new Map<string, Row>()
   /** By node: the last incarnation that was ever seen to be gone (D3), whatever a broker has forgotten since. */
   private readonly gone = new Map<string, number>()
   private stored: Stored[] = []
@@ -24,28 +31,42 @@ export class Owners implements Checker {
   /** Clocks are wild: who was taken for dead may still act, as the protocol says. */
   private readonly mayOverlap: boolean
 
-  constructor(witness: Witness, mayOverlap: boolean) {
+  private readonly shards: number
+
+  constructor(witness: Witness, shards: number, mayOverlap: boolean) {
     this.witness = witness
+    this.shards = shards
     this.mayOverlap = mayOverlap
   }
 
   saw(seen: Observation): void {
     if (seen.kind === 'act' && !this.mayOverlap) return this.judge(seen)
+    if (seen.kind === 'acted' && !this.mayOverlap) return this.judgeEffect(seen)
     if (seen.kind === 'stored') this.take(seen)
     if (seen.kind === 'forgotten') {
       const left = this.stored.filter(({ name, seq }) => seq <= seen.tailOf(name))
       this.stored = []
+      this.lostStanding = new Map([...this.standing, ...this.lostStanding])
+      this.lostRows = new Map([...this.rows, ...this.lostRows])
       this.standing.clear()
       this.rows.clear()
-      for (const record of left) this.take(record)
+      for (const record of left) this.take(record, 'left')
     }
   }
 
-  private take(stored: Stored): void {
+  /** 'left': by a loss. */
+  private take(stored: Stored, how: 'new' | 'left' = 'new'): void {
     this.stored.push(stored)
     const { record, seq, name } = stored
-    if (record.kind === 'row') this.noteRow(record)
-    else if (record.kind !== 'view' && record.kind !== 'charter') this.note(name.slice('shard.'.length), seq, record)
+    if (record.kind === 'view' || record.kind === 'charter') return
+    if (record.kind === 'row') {
+      this.noteRow(record)
+      if (how === 'new') this.lostRows.delete(record.profile.id)
+      return
+    }
+    const shard = name.slice('shard.'.length)
+    this.note(shard, seq, record, how)
+    if (how === 'new' && record.kind === 'claim') this.lostStanding.delete(shard)
   }
 
   private noteRow(row: Row): void {
@@ -55,23 +76,26 @@ export class Owners implements Checker {
     this.gone.set(id, Math.max(gone, this.gone.get(id) ?? 0))
   }
 
-  private note(shard: string, seq: number, record: LogRecord): void {
+  private note(shard: string, seq: number, record: LogRecord, how: 'new' | 'left'): void {
     const { owner, inc } = record
     if (record.kind === 'claim') {
       const before = this.standing.get(shard)
-      if (before !== undefined && !before.released) this.judgeClaim(shard, record, before)
+      const lost = this.lostStanding.get(shard)
+      const heals = lost?.owner === owner && lost.inc === inc && !lost.released
+      if (how === 'new' && before !== undefined && !before.released && !heals) this.judgeClaim(shard, record, before)
       this.standing.set(shard, { owner, inc, epoch: seq, released: false })
       return
     }
     const now = this.standing.get(shard)
-    if (now === undefined || now.released || now.epoch !== record.epoch || now.owner !== owner || now.inc !== inc)
+    const fits = now?.released === false && now.epoch === record.epoch && now.owner === owner && now.inc === inc
+    if (how === 'new' && !fits)
       this.witness.violation(
         `I5: ${record.kind} by ${owner}.${inc} under epoch ${record.epoch} in ${shard}, where stands ${shown(now)}`,
       )
     if (record.kind === 'release' && now !== undefined) now.released = true
   }
 
-  /** S1: only over one that is gone, or one's own. */
+  /** S1: only over one that is gone, or one's own; or over what the broker forgot that it was one's own (R3). */
   private judgeClaim(shard: string, { owner, inc }: LogRecord, before: Standing): void {
     if (before.owner === owner && before.inc === inc) return
     if (before.inc > (this.gone.get(before.owner) ?? 0))
@@ -79,20 +103,31 @@ export class Owners implements Checker {
   }
 
   private judge({ what, life, shard, actor, epoch, cause }: Extract<Observation, { kind: 'act' }>): void {
-    const now = this.standing.get(shard)
+    const [now, before] = [this.standing.get(shard), this.lostStanding.get(shard)]
+    const standing = isOf(before, life, epoch) ? before : now
     const act = `${life.node}/${life.boot.slice(0, 4)} begins a ${what} (${cause}) of ${actor} in ${shard} under epoch ${epoch}`
-    if (now === undefined || now.released || now.epoch !== epoch || now.owner !== life.node)
-      return this.witness.violation(`I1: ${act}, where stands ${shown(now)}`)
+    if (!isOf(standing, life, epoch)) return this.witness.violation(`I1: ${act}, where stands ${shown(now)}`)
     const row = this.rows.get(life.node)
-    if (
-      row === undefined ||
-      row.inc !== now.inc ||
-      row.boot !== life.boot ||
-      (row.state !== 'up' && row.state !== 'leaving')
-    )
+    if (!isAlive(row, life, standing.inc) && !isAlive(this.lostRows.get(life.node), life, standing.inc))
       this.witness.violation(`I1: ${act}, and its row shows incarnation ${row?.inc} as ${row?.state}`)
   }
+
+  /** E1: what a plain action shows to the outside is the epoch that stands. */
+  private judgeEffect({ life, actor, mark, epoch }: Extract<Observation, { kind: 'acted' }>): void {
+    const shard = shardOf(addressOf(actor), 'main', this.shards)
+    const now = this.standing.get(shard)
+    if (!isOf(now, life, epoch) && !isOf(this.lostStanding.get(shard), life, epoch))
+      this.witness.violation(
+        `E1: the action of ${mark} of ${actor} shows epoch ${epoch} in ${shard}, where stands ${shown(now)}`,
+      )
+  }
 }
+
+const isOf = (standing: Standing | undefined, life: Life, epoch: number): standing is Standing =>
+  standing !== undefined && !standing.released && standing.epoch === epoch && standing.owner === life.node
+
+const isAlive = (row: Row | undefined, life: Life, inc: number): boolean =>
+  row?.inc === inc && row.boot === life.boot && (row.state === 'up' || row.state === 'leaving')
 
 const shown = (standing: Standing | undefined): string =>
   standing === undefined

@@ -7,6 +7,8 @@ import type { Checker, Observation, Witness } from '../witness.ts'
 export class Records implements Checker {
   private readonly tails = new Map<string, number>()
   private readonly rows = new Map<string, Row>()
+  /** Logs with their owners, where these have written a checkpoint since they claimed. */
+  private readonly checkpoints = new Set<string>()
   private view = 0
   private forgot = false
   private readonly tokens = new Set<string>()
@@ -19,6 +21,7 @@ export class Records implements Checker {
 
   saw(seen: Observation): void {
     if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
+    if (seen.kind === 'heard') return this.hear(seen)
     if (seen.kind !== 'stored') return
     const { name, seq, record } = seen
     if (this.tokens.has(record.token))
@@ -40,6 +43,19 @@ export class Records implements Checker {
         `I5: ${record.kind} at ${seq} of ${name} names ${record.prev} as its predecessor, which is ${tail}`,
       )
     this.tails.set(name, seq)
+    if (record.kind === 'claim') this.checkpoints.delete(`${name} of ${record.owner}`)
+    if (record.kind === 'checkpoint') this.checkpoints.add(`${name} of ${record.owner}`)
+  }
+
+  private hear({ life, event }: Extract<Observation, { kind: 'heard' }>): void {
+    if (event.kind === 'healed' && !this.checkpoints.has(`shard.${event.shard} of ${life.node}`))
+      this.witness.violation(`R3: ${life.node} calls ${event.shard} healed, and nothing but its claim is in the log`)
+    if (event.kind !== 'fenced' || this.forgot) return
+    const row = this.rows.get(life.node)
+    if (row?.boot === life.boot && (row.state === 'up' || row.state === 'leaving'))
+      this.witness.violation(
+        `N2: ${life.node} gives its life up (${event.reason}), and its row shows it as ${row.state}`,
+      )
   }
 
   /** The chains go on from what is left. */

@@ -35,6 +35,8 @@ export class Wholeness implements Checker {
     const members = view.members.map(({ id, inc }) => `${id}.${inc}`).toSorted()
     if (there.join() !== members.join()) return `the view has ${members}, and there are ${there}`
     if (living.some(({ state }) => state === 'leaves')) return 'somebody is still leaving'
+    const suspended = living.find(({ node }) => !node.self.wasUp)
+    if (suspended !== undefined) return `${suspended.life.node} is suspended`
     for (let index = 0; index < this.shards; index++) {
       const shard = shardName('main', index)
       const lack = this.lackOf(shard, this.wanted[index], living)

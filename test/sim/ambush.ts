@@ -1,0 +1,91 @@
+/** Ambush: a blow that lies in wait for a process in a certain situation: between two records, two messages or two steps of a move,
+ *  where chance alone would seldom strike. It is looked for whenever a process is about to be told something, and only
+ *  while a blow waits, so that it costs nothing otherwise. */
+
+import type { Input } from '../../src/core/effects.ts'
+import type { NodeState, Phase, Shard } from '../../src/core/state.ts'
+import type { Process } from './process.ts'
+
+export const situations = [
+  'draining, committing',
+  'draining, stopping',
+  'draining, sending',
+  'releasing',
+  'looking',
+  'asking',
+  /** The last piece of a package comes. */
+  'package there',
+  'claiming',
+  'folding',
+  'healing',
+  'commit in flight',
+  'checkpoint uploading',
+  /** A commit is acknowledged whose effects are still to be performed. */
+  'effects waiting',
+  /** Half of the lease is over, and it was not renewed. */
+  'lease ending',
+  'beat in doubt',
+] as const
+
+export type Situation = (typeof situations)[number]
+
+interface Trap {
+  readonly situation: Situation
+  readonly strike: (victim: Process) => void
+}
+
+export class Ambushes {
+  private traps: Trap[] = []
+
+  lay(situation: Situation, strike: (victim: Process) => void): void {
+    this.traps.push({ situation, strike })
+  }
+
+  clear(): void {
+    this.traps = []
+  }
+
+  /** `process` is about to be told. */
+  look(process: Process, input: Input): void {
+    if (this.traps.length === 0) return
+    const sprung = this.traps.find(({ situation }) => isIn(situation, process.node, input))
+    if (sprung === undefined) return
+    this.traps = this.traps.filter((trap) => trap !== sprung)
+    sprung.strike(process)
+  }
+}
+
+function isIn(situation: Situation, node: NodeState, input: Input): boolean {
+  switch (situation) {
+    case 'package there':
+      return (
+        input.kind === 'asked' &&
+        input.request.kind === 'package' &&
+        input.request.index === input.request.pieces - 1 &&
+        node.shards.get(input.request.shard)?.phase.kind === 'asking'
+      )
+    case 'effects waiting':
+      return (
+        input.kind === 'appended' &&
+        input.result.kind === 'stored' &&
+        node.shards.get(input.shard)?.inFlight?.after.some(({ kind }) => kind === 'perform') === true
+      )
+    case 'lease ending':
+      return node.self.wasUp && node.lease.endMs - node.lease.nowMs < node.config.timing.leaseMs / 2
+    case 'beat in doubt':
+      return node.self.beat?.doubt === true && node.self.life.kind === 'member'
+    case 'commit in flight':
+      return some(node, ({ append }) => append?.record.kind === 'commit')
+    case 'checkpoint uploading':
+      return some(node, ({ checkpoint }) => checkpoint.state.kind === 'uploading')
+    default:
+      return some(node, ({ phase }) => nameOf(phase) === situation)
+  }
+}
+
+function some({ shards }: NodeState, is: (shard: Shard) => boolean): boolean {
+  for (const shard of shards.values()) if (is(shard)) return true
+  return false
+}
+
+const nameOf = (phase: Phase): string => (phase.kind === 'draining' ? `draining, ${phase.step}` : phase.kind)

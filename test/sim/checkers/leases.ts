@@ -1,0 +1,150 @@
+/** Leases (N1, N3, N4, C4, D1): judged from outside, by the rows that were stored. A beat leaves before it is stored, so a lease ends at
+ *  the latest L after the newest row, by the slowest clock there may be; then nobody acts, and G later nothing is held. Who stood
+ *  still for longer than L/3 acts no more before it has beaten anew. A row must stand still for W before its node is declared dead, and
+ *  whoever declares it must have been UP for as long, by the fastest clock. */
+
+import type { Timing } from '../../../src/core/timing.ts'
+import type { Checker, Hold, Life, Observation, Witness } from '../witness.ts'
+
+/** One life of a process. */
+interface Seen {
+  /** When its newest row was stored. */
+  beatMs: number
+  /** Since when it stands still. */
+  stillSinceMs: number | undefined
+  /** It went on after a gap in its attention, and has not beaten since. */
+  gapMs: number | undefined
+  /** It may be late with everything until then. */
+  excusedMs: number
+  upSinceMs: number
+  readonly holds: Set<number>
+}
+
+export class Leases implements Checker {
+  private readonly lives = new Map<string, Seen>()
+  /** By sequence: when a row was stored. */
+  private readonly rowMs = new Map<number, number>()
+  private readonly witness: Witness
+  private readonly timing: Timing
+  private readonly drift: number
+
+  constructor(witness: Witness, timing: Timing, drift: number) {
+    this.witness = witness
+    this.timing = timing
+    this.drift = drift
+  }
+
+  saw(seen: Observation, atMs: number): void {
+    switch (seen.kind) {
+      case 'stored': {
+        const { record } = seen
+        if (record.kind !== 'row') return
+        this.rowMs.set(seen.seq, atMs)
+        if (record.state === 'up' || record.state === 'leaving') this.beat(record.boot, atMs)
+        return
+      }
+      case 'process':
+        return this.note(seen, atMs)
+      case 'act':
+        return seen.frozen ? undefined : this.judgeAct(seen, atMs)
+      case 'held':
+        return void this.of(seen.life, atMs).holds.add(seen.id)
+      case 'let go':
+        return this.letGo(seen, atMs)
+      case 'heard':
+        if (seen.event.kind === 'suspended') this.of(seen.life, atMs).upSinceMs = Infinity
+        if (seen.event.kind === 'resumed') this.of(seen.life, atMs).upSinceMs = atMs
+        return
+      case 'declares':
+        return this.judgeDeclaring(seen, atMs)
+    }
+  }
+
+  private of({ boot }: Pick<Life, 'boot'>, atMs: number): Seen {
+    let seen = this.lives.get(boot)
+    if (seen !== undefined) return seen
+    seen = {
+      beatMs: atMs,
+      stillSinceMs: undefined,
+      gapMs: undefined,
+      excusedMs: 0,
+      upSinceMs: atMs,
+      holds: new Set(),
+    }
+    this.lives.set(boot, seen)
+    return seen
+  }
+
+  private beat(boot: string, atMs: number): void {
+    const seen = this.of({ boot }, atMs)
+    if (seen.holds.size > 0) this.judgeHolds(boot, seen, atMs)
+    seen.beatMs = atMs
+    if (seen.stillSinceMs === undefined) seen.gapMs = undefined
+  }
+
+  private note({ life, what }: Extract<Observation, { kind: 'process' }>, atMs: number): void {
+    const seen = this.of(life, atMs)
+    if (what === 'crashes' || what === 'ends') this.lives.delete(life.boot)
+    if (what === 'stands' || what === 'sleeps') {
+      seen.stillSinceMs = atMs
+      seen.excusedMs = Infinity
+    }
+    if (what === 'resumes' && seen.stillSinceMs !== undefined) {
+      const stoodMs = atMs - seen.stillSinceMs
+      if (stoodMs * (1 - this.drift) > 1.01 * this.timing.gapMs) seen.gapMs = stoodMs
+      seen.stillSinceMs = undefined
+      seen.excusedMs = atMs + this.longest(this.timing.tickMs + this.timing.stopMs) + slackMs
+    }
+  }
+
+  private judgeAct({ life, what, actor }: Extract<Observation, { kind: 'act' }>, atMs: number): void {
+    const { beatMs, gapMs } = this.of(life, atMs)
+    if (gapMs !== undefined)
+      this.witness.violation(
+        `C4: ${life.node} begins a ${what} of ${actor} after it stood still for ${gapMs.toFixed(0)} ms and before it beats`,
+      )
+    else if (atMs - beatMs > this.longest(this.timing.leaseMs) + slackMs)
+      this.witness.violation(
+        `N3: ${life.node} begins a ${what} of ${actor} ${(atMs - beatMs).toFixed(0)} ms after its last beat`,
+      )
+  }
+
+  private letGo({ life, id }: Hold, atMs: number): void {
+    const seen = this.of(life, atMs)
+    this.judgeHolds(life.boot, seen, atMs)
+    seen.holds.delete(id)
+  }
+
+  /** N4: noticed within a tick, all of it is down G later. */
+  private judgeHolds(boot: string, { beatMs, excusedMs }: Seen, atMs: number): void {
+    const { leaseMs, tickMs, stopMs } = this.timing
+    if (atMs > Math.max(excusedMs, beatMs + this.longest(leaseMs + tickMs + stopMs) + slackMs))
+      this.witness.violation(
+        `N4: ${boot.slice(0, 4)} still holds something ${(atMs - beatMs).toFixed(0)} ms after its last beat`,
+      )
+  }
+
+  private judgeDeclaring({ life, node, row, heldMs }: Extract<Observation, { kind: 'declares' }>, atMs: number): void {
+    const { waitMs } = this.timing
+    const nowMs = atMs + heldMs
+    const leastMs = waitMs / (1 + this.drift) - 1
+    const upMs = nowMs - this.of(life, atMs).upSinceMs
+    if (upMs < leastMs)
+      this.witness.violation(
+        `D1: ${life.node} declares ${node} dead and has been up for ${upMs.toFixed(0)} of ${waitMs} ms itself`,
+      )
+    const stoodMs = nowMs - (this.rowMs.get(row) ?? -Infinity)
+    if (stoodMs < leastMs)
+      this.witness.violation(
+        `D1: ${life.node} declares ${node} dead, whose row was stored only ${stoodMs.toFixed(0)} of ${waitMs} ms before`,
+      )
+  }
+
+  /** By the slowest clock. */
+  private longest(ms: number): number {
+    return ms / (1 - this.drift)
+  }
+}
+
+/** Timers ring a little late. */
+const slackMs = 3

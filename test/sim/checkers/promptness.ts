@@ -1,0 +1,39 @@
+/** Promptness: where nothing goes wrong, nodes that come and go are non-events for the callers: each call of an actor that is there
+ *  is answered before its sender would have to send it again, so no step of a move relies on that. */
+
+import { limits } from '../../../src/base/limits.ts'
+import { doneOf, isMortal, keyOf, type Wish } from '../ledger.ts'
+import type { Plan } from '../plan.ts'
+import type { Witness } from '../witness.ts'
+
+export class Promptness {
+  /** The cluster was whole for the first time. */
+  sinceMs = Infinity
+  private readonly witness: Witness
+  private readonly boundMs: number
+
+  constructor(witness: Witness, { timing }: Plan) {
+    this.witness = witness
+    this.boundMs = Math.min(2 * timing.stopMs + 400, 0.9 * limits.resendMs)
+  }
+
+  judge(wishes: readonly Wish[], untilMs: number): void {
+    const bornMs = new Map<string, number>()
+    for (const wish of wishes) {
+      const settledMs = doneOf(wish)?.settledMs ?? Infinity
+      bornMs.set(keyOf(wish), Math.min(settledMs, bornMs.get(keyOf(wish)) ?? Infinity))
+    }
+    for (const wish of wishes)
+      for (const { calledMs, settledMs, timeoutMs, outcome } of wish.attempts) {
+        if (isMortal(wish.actor) || timeoutMs <= timeoutMsMin || calledMs >= untilMs) continue
+        if (calledMs < Math.max(this.sinceMs, bornMs.get(keyOf(wish)) ?? Infinity)) continue
+        const tookMs = settledMs - calledMs
+        if (outcome?.kind !== 'done' || tookMs > this.boundMs)
+          this.witness.violation(
+            `prompt: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${tookMs.toFixed(0)} of ${this.boundMs.toFixed(0)} ms: ${outcome?.kind === 'refused' ? outcome.why.message : 'done'}`,
+          )
+      }
+  }
+}
+
+const timeoutMsMin = 2_000
