@@ -125,8 +125,8 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     lost: share(0.1),
     doubled: share(0.1),
     late: share(0.1),
-    // Below T: a request without an id of its caller's is remembered until T after its deadline, and a frame that comes later runs again.
-    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.5 * stepMs : 0.2 * stepMs),
+    // With what a mark may be old (`freshness.ts`) below T: so long after its deadline a request without an id of its caller's is remembered.
+    lateMsMax: between(random, 10, random.next() < 0.3 ? 0.25 * stepMs : 0.1 * stepMs),
     reordered: random.next() < 0.5,
     log: {
       lost: share(0.1),

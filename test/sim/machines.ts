@@ -196,7 +196,7 @@ const holderMachine = (probe: Probe) => {
   const work = fromPromise<number, { readonly actor: string }>(async ({ input, signal, system }) => {
     const letGo = probe.hold(input.actor, 'work', epochOf(system).epoch)
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-    await Promise.race([wait(1_000), aborted])
+    await Promise.race([wait(2_000), aborted])
     if (signal.aborted) await end(0.5)
     letGo()
     return 1

@@ -33,11 +33,11 @@ export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
   const world = drawWorld(random)
   const timing = drawTiming(random, world)
-  const drawnLimits = drawLimits(random)
+  const drawnLimits = drawLimits(random, timing)
   const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
   // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
   if (faults.late > 0) delete drawnLimits.parkedFramesMax
-  const troubleMs = world === 'sharp' ? 10_000 : between(random, 3_000, 9_000)
+  const troubleMs = world === 'sharp' ? 10_000 : between(random, 2_500, 7_000)
   const isHeavy = random.next() < 0.15
   const plan: Plan = {
     seed,
@@ -47,10 +47,10 @@ export function drawPlan(seed: number): Plan {
     shards: [3, 4, 8, 16][Math.floor(between(random, 0, 4))]!,
     recordBytesMax: isHeavy || random.next() < 0.05 ? 20_000 : 900_000,
     limits: drawnLimits,
-    clients: 1 + Math.floor(between(random, 0, 4)),
+    clients: 1 + Math.floor(between(random, 0, 3)),
     actors: 1 + Math.floor(between(random, 0, 6)),
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
-    callsPerSecond: between(random, 2, 14),
+    callsPerSecond: between(random, 1, 9),
     troubleMs,
     faults,
     blows: drawBlows(random, troubleMs, world),
@@ -89,7 +89,7 @@ function drawTiming(random: Random, world: World): Timing {
 }
 
 /** Some runs meet limits that others never reach. */
-function drawLimits(random: Random): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
+function drawLimits(random: Random, { leaseMs }: Timing): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
   const drawn: Partial<Record<keyof typeof limits, number>> = {}
   const maybe = (name: keyof typeof limits, ...values: readonly number[]): void => {
     if (random.next() < 0.3) drawn[name] = values[Math.floor(between(random, 0, values.length))]!
@@ -100,7 +100,7 @@ function drawLimits(random: Random): { -readonly [K in keyof typeof limits]?: (t
     drawn.checkpointInlineBytesMax = between(random, 500, 10_000)
     drawn.chunkBytes = between(random, 500, 3_000)
   }
-  if (random.next() < 0.5) drawn.handoffStepMs = between(random, 250, 1_000)
+  if (random.next() < 0.5) drawn.handoffStepMs = Math.max(between(random, 250, 1_000), leaseMs / 2)
   maybe('turnsPerCommitMax', 1, 3)
   maybe('appendsInFlightMax', 1, 2)
   maybe('claimsAtOnceMax', 1, 2)
