@@ -23,7 +23,7 @@ export function startCheckpoint(node: NodeState, shard: Shard): void {
   const only = pieces.length === 1 ? pieces[0]! : undefined
   const token = makeToken(node)
   if (only !== undefined) return appendInline(node, shard, token, only)
-  shard.checkpoint.state = { kind: 'uploading', token, covers: shard.tailSeq }
+  shard.checkpoint.state = { kind: 'uploading', token, covers: shard.tailSeq, takenMs: node.nowMs }
   shard.checkpoint.logBytes = 0
   node.out.push({ kind: 'write parts', shard: shard.name, token, pieces })
 }
@@ -37,7 +37,7 @@ export function onPartsWritten(shard: Shard, token: string, parts: readonly Part
     return
   }
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0)
-  shard.checkpoint.state = { kind: 'ready', token, covers: state.covers, parts, bytes }
+  shard.checkpoint.state = { ...state, kind: 'ready', parts, bytes }
 }
 
 /** Appends the record that points to the parts. Only while nothing is in flight. */
@@ -49,6 +49,7 @@ export function appendPointer(node: NodeState, shard: Shard): void {
     token: state.token,
     kind: 'checkpoint',
     covers: state.covers,
+    ageMs: node.nowMs - state.takenMs,
     content: state.parts,
   }
   beginAppend(node, shard, record)
@@ -77,6 +78,7 @@ function appendInline(node: NodeState, shard: Shard, token: string, content: Sha
     token,
     kind: 'checkpoint',
     covers: shard.tailSeq,
+    ageMs: 0,
     content,
   }
   shard.checkpoint.logBytes = 0

@@ -37,7 +37,8 @@ export function fold(entries: readonly Logged<LogRecord>[], pieces: readonly Sha
   const content = checkpoint?.record.content
   const states = content === undefined ? [] : isParts(content) ? pieces : [content]
   for (const state of states) {
-    for (const [key, stored, ageMs] of state.actors) actors.set(key, { stored, timeMs: checkpoint!.timeMs - ageMs })
+    const takenMs = checkpoint!.timeMs - checkpoint!.record.ageMs
+    for (const [key, stored, ageMs] of state.actors) actors.set(key, { stored, timeMs: takenMs - ageMs })
     state.requests.forEach(keep)
   }
 

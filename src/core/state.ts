@@ -330,11 +330,12 @@ export interface Checkpointing {
   parts: readonly PartRef[]
   state:
     | { readonly kind: 'idle' }
-    | { readonly kind: 'uploading'; readonly token: string; readonly covers: number }
+    | { readonly kind: 'uploading'; readonly token: string; readonly covers: number; readonly takenMs: number }
     | {
         readonly kind: 'ready'
         readonly token: string
         readonly covers: number
+        readonly takenMs: number
         readonly parts: readonly PartRef[]
         readonly bytes: number
       }

@@ -112,6 +112,8 @@ export interface CheckpointRecord extends ShardRecord {
   readonly kind: 'checkpoint'
   /** Everything up to this sequence is in the checkpoint; records after it are not. */
   readonly covers: number
+  /** How long before this record the state was taken: the time that its parts needed. */
+  readonly ageMs: number
   /** The state itself, or where its pieces lie. */
   readonly content: ShardState | readonly PartRef[]
 }

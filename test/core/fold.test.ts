@@ -39,8 +39,12 @@ const commit = (
     actors: Object.entries(actors).map(([key, content]) => [key, content === null ? null : stored(content)]),
     requests,
   })
-const checkpoint = (seq: number, covers: number, content: ShardState | readonly PartRef[]): Logged<LogRecord> =>
-  at(seq, { ...head, kind: 'checkpoint', covers, content })
+const checkpoint = (
+  seq: number,
+  covers: number,
+  content: ShardState | readonly PartRef[],
+  ageMs = 0,
+): Logged<LogRecord> => at(seq, { ...head, kind: 'checkpoint', covers, ageMs, content })
 const state = (actors: Readonly<Record<string, string>>, ageMs = 0, ...requests: RequestEntry[]): ShardState => ({
   actors: Object.entries(actors).map(([key, content]) => [key, stored(content), ageMs]),
   requests,
@@ -106,6 +110,12 @@ test('T1: an actor of a checkpoint is as old as it was then, one of a commit as 
 
   t.is(actors.get('x')?.timeMs, 20)
   t.is(actors.get('y')?.timeMs, 60)
+})
+
+test('T1: the time that the parts of a checkpoint needed counts', (t) => {
+  const { actors } = fold([checkpoint(5, 4, [], 7)], [state({ x: 'x' }, 30)])
+
+  t.is(actors.get('x')?.timeMs, 13)
 })
 
 test('the owner is whom the last record names; a checkpoint repeats the claim that it removes', (t) => {
