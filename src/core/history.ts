@@ -5,13 +5,13 @@
  *
  *  A broker that restarted without having synced its disk may have lost the newest records. Those who hold shards know better than
  *  the broker what these were, and heal the loss (`ownership.ts`); everybody else must give them time, so after a restart
- *  nobody claims for W (R2). Nor does anybody go on whose lease was over: that this node was declared dead, and that somebody else has
- *  claimed since, may be among what was lost, and that one may still act. A store that was created anew is another history altogether: that node gives up, by name. */
+ *  nobody claims for W (R2). Nor does anybody go on whose last beat is W old: that this node was declared dead, and that somebody else
+ *  has claimed since, may be among what was lost, and that one may still act. A store that was created anew is another history altogether: that node gives up, by name. */
 
 import { refuse } from '../base/errors.ts'
 import type { Identities } from '../protocol/log-results.ts'
 import type { Input } from './effects.ts'
-import { holds } from './lease.ts'
+import { drift } from './timing.ts'
 import type { History, NodeState, Reach } from './state.ts'
 
 export const createHistory = (): History => ({
@@ -76,7 +76,7 @@ export function onIdentity(node: NodeState, identities: Identities | 'unknown'):
   }
   if (reason !== undefined) {
     history.noClaimsBeforeMs = node.nowMs + node.config.timing.waitMs
-    if (!holds(node.lease)) history.noResumingBeforeMs = history.noClaimsBeforeMs
+    if (mayBeDead(node)) history.noResumingBeforeMs = history.noClaimsBeforeMs
     becomeForgetful(node)
     if (reason.lost) node.out.push({ kind: 'notify', event: { kind: 'history broken', reason: reason.text } })
   }
@@ -85,6 +85,10 @@ export function onIdentity(node: NodeState, identities: Identities | 'unknown'):
   const { life } = node.self
   history.check = life.kind === 'member' || life.kind === 'leaving' ? 'row' : 'none'
 }
+
+/** D1: the row of this node may have stood still for W, by the clock of another. */
+const mayBeDead = ({ lease, config }: NodeState): boolean =>
+  lease.nowMs - lease.sentMs >= (config.timing.waitMs * (1 - drift)) / (1 + drift)
 
 /** R1: remembers how far the logs reached, by everything that is stored or read. */
 export function noteHistory(history: History, input: Input): void {
