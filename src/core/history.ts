@@ -5,11 +5,13 @@
  *
  *  A broker that restarted without having synced its disk may have lost the newest records. Those who hold shards know better than
  *  the broker what these were, and heal the loss (`ownership.ts`); everybody else must give them time, so after a restart
- *  nobody claims for W (R2). Nor does anybody go on whose last beat is W old: that this node was declared dead, and that somebody else
+ *  nobody claims for W (R2); nor does a process that has just begun and knows nothing, unless a row tells that this very broker has been
+ *  up for W. Nor does anybody go on whose last beat is W old: that this node was declared dead, and that somebody else
  *  has claimed since, may be among what was lost, and that one may still act. A store that was created anew is another history altogether: that node gives up, by name. */
 
 import { refuse } from '../base/errors.ts'
 import type { Identities } from '../protocol/log-results.ts'
+import type { Row } from '../protocol/records.ts'
 import type { Input } from './effects.ts'
 import { drift } from './timing.ts'
 import type { History, NodeState, Reach } from './state.ts'
@@ -21,6 +23,7 @@ export const createHistory = (): History => ({
   tailsLeft: new Set(),
   noClaimsBeforeMs: -Infinity,
   noResumingBeforeMs: -Infinity,
+  steadyFromMs: Infinity,
   highest: { control: 0, shards: 0 },
   readingIdentity: undefined,
 })
@@ -74,16 +77,42 @@ export function onIdentity(node: NodeState, identities: Identities | 'unknown'):
     )
     return
   }
+  if (history.known === undefined) becomeAcquainted(node, identities)
   if (reason !== undefined) {
-    history.noClaimsBeforeMs = node.nowMs + node.config.timing.waitMs
+    becomeWary(node)
     if (mayBeDead(node)) history.noResumingBeforeMs = history.noClaimsBeforeMs
     becomeForgetful(node)
     if (reason.lost) node.out.push({ kind: 'notify', event: { kind: 'history broken', reason: reason.text } })
   }
   history.known = identities
+  for (const { row } of node.cluster.rows.values()) noteSteady(node, row)
   noteReach(history, { control: identities.control.lastSeq, shards: identities.shards.lastSeq })
   const { life } = node.self
   history.check = life.kind === 'member' || life.kind === 'leaving' ? 'row' : 'none'
+}
+
+/** Nobody tells a new process whether the broker was started just now. Where nothing is stored, nothing is lost. */
+function becomeAcquainted(node: NodeState, { shards }: Identities): void {
+  if (shards.mayForget && shards.lastSeq > 0) becomeWary(node)
+  else node.history.steadyFromMs = node.nowMs
+}
+
+/** R2: whoever holds shards must have time to bring back what is lost. */
+function becomeWary({ history, nowMs, config }: NodeState): void {
+  history.noClaimsBeforeMs = nowMs + config.timing.waitMs
+  history.steadyFromMs = history.noClaimsBeforeMs
+}
+
+/** The broker that has been up for W, if this node knows. */
+export const steadyBroker = ({ history, nowMs }: NodeState): string =>
+  nowMs < history.steadyFromMs ? '' : (history.known?.shards.server ?? '')
+
+/** R2: a row says which broker had been up for W when it was written. If it is this one, nobody need wait any more. */
+export function noteSteady({ history, nowMs }: NodeState, { steady }: Row): void {
+  if (steady === '' || steady !== history.known?.shards.server) return
+  history.noClaimsBeforeMs = Math.min(history.noClaimsBeforeMs, nowMs)
+  history.noResumingBeforeMs = Math.min(history.noResumingBeforeMs, nowMs)
+  history.steadyFromMs = Math.min(history.steadyFromMs, nowMs)
 }
 
 /** D1: the row of this node may have stood still for W, by the clock of another. */
@@ -176,7 +205,7 @@ function whatBroke(known: Identities, highest: Reach, seen: Identities): Break |
         lost: true,
       }
   }
-  if (seen.shards.server !== known.shards.server && seen.shards.replicas === 1)
+  if (seen.shards.server !== known.shards.server && seen.shards.mayForget)
     return { text: 'the server was restarted', fatal: false, lost: false }
   return undefined
 }

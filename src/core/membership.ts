@@ -13,7 +13,7 @@ import { refuse } from '../base/errors.ts'
 import type { ShardName } from '../protocol/address.ts'
 import type { AppendResult } from '../protocol/log-results.ts'
 import type { Row, RowState } from '../protocol/records.ts'
-import { becomeResuming, isChecked, mayBeat, mayRead, onRowChecked } from './history.ts'
+import { becomeResuming, isChecked, mayBeat, mayRead, onRowChecked, steadyBroker } from './history.ts'
 import { beginAnew, holds, renew } from './lease.ts'
 import type { Logged } from './effects.ts'
 import type { Membership, NodeState } from './state.ts'
@@ -155,6 +155,7 @@ function beat(node: NodeState, state: RowState): void {
     beat: ++self.beats,
     token: makeToken(node),
     profile: config.profile,
+    steady: steadyBroker(node),
     load: loadOf(node),
   }
   // N1: `now` is read before the beat leaves; the lease counts from here.

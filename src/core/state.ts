@@ -132,6 +132,8 @@ export interface History {
   /** Rule R2: no claim before this; and nothing is taken up again, after a lease that was over. */
   noClaimsBeforeMs: number
   noResumingBeforeMs: number
+  /** From then on the broker has been up for W. */
+  steadyFromMs: number
   /** The highest sequences that were ever stored or read (rule R1). */
   highest: Reach
   /** What was the highest when the reading of the identity that is under way was ordered. */

@@ -9,6 +9,7 @@ import type { AppendResult } from '../protocol/log-results.ts'
 import { hashVersion } from '../base/hash.ts'
 import type { Member, Row, View } from '../protocol/records.ts'
 import type { Logged } from './effects.ts'
+import { noteSteady } from './history.ts'
 import { isUp } from './membership.ts'
 import { ringOf, ringVersion } from './ring.ts'
 import type { Cluster, NodeState, Seen } from './state.ts'
@@ -34,6 +35,7 @@ export function onRowSeen(node: NodeState, nodeId: string, seq: number, row: Row
   const known = node.cluster.rows.get(nodeId)
   if (known !== undefined && known.seq >= seq) return
   node.cluster.missing.delete(nodeId)
+  noteSteady(node, row)
   node.cluster.rows.set(nodeId, { row, seq, arrivedMs: node.nowMs })
   proposeIfDue(node)
 }

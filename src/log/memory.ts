@@ -91,7 +91,7 @@ class MemoryLog implements Log {
       server: `memory:${this.broker.name}`,
       created: this.store.created,
       lastSeq: this.store.lastSeq,
-      replicas: 1,
+      mayForget: false,
     }))
   }
 

@@ -96,7 +96,7 @@ class NatsLog implements Log {
     const server = this.api.link.connection.info?.server_id
     if (answer.kind !== 'done' || server === undefined) return 'unknown'
     const { created, state, config } = answer.value
-    return { server, created, lastSeq: state.last_seq, replicas: config.num_replicas }
+    return { server, created, lastSeq: state.last_seq, mayForget: config.num_replicas === 1 }
   }
 
   async close(): Promise<void> {

@@ -17,7 +17,8 @@ export interface LogIdentity {
   /** When the store was created, as the broker says it. */
   readonly created: string
   readonly lastSeq: number
-  readonly replicas: number
+  /** One copy, acknowledged before it is on a disk: a restart may lose the newest records. */
+  readonly mayForget: boolean
 }
 
 /** Of both logs of a cluster. */

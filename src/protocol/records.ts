@@ -34,6 +34,8 @@ export interface Row {
   readonly beat: number
   readonly token: string
   readonly profile: Profile
+  /** The broker that has been up for W, as this life knows (rule R2); empty while it does not. */
+  readonly steady: string
   /** For tables only. */
   readonly load: { readonly shards: number; readonly actors: number }
 }

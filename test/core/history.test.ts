@@ -144,9 +144,28 @@ test('R2: after a restart of a single server nobody claims for W, and whoever ho
   t.is(a.phase(), 'owned')
 })
 
+test('R2: who begins where something is stored waits W before it claims, unless a row knows this broker for so long', (t) => {
+  for (const isRestarted of [false, true]) {
+    const a = owned()
+    const { world } = a
+    a.tell({ kind: 'leave', timeoutMs: 1_000 })
+    world.pass(2_000)
+    a.expectEvent('left')
+
+    if (isRestarted) world.broker.server += 'x'
+    const b = world.add('b')
+    world.pass(world.timing.waitMs - 500)
+
+    if (isRestarted) b.rejectEvent('owned')
+    world.pass(isRestarted ? 1_500 : 0)
+    b.expectEvent('owned')
+  }
+  t.pass()
+})
+
 test('R2: a cluster of servers may change the one that answers', (t) => {
   const a = owned()
-  a.world.broker.replicas = 3
+  a.world.broker.mayForget = false
   a.disconnect()
   a.connect()
   a.world.run()

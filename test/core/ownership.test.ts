@@ -49,6 +49,7 @@ function writeRow(world: World, id: string, inc: number, state: Row['state']): v
     beat: 1,
     token: `${id}${inc}${state}`,
     profile: { id, types: [] },
+    steady: world.broker.server,
     load: { shards: 0, actors: 0 },
   }
   world.broker.append(`row.${id}`, row, tail === 'empty' ? 0 : tail.seq, true)
@@ -72,7 +73,7 @@ test('S1: an empty log, a release and a dead owner may be claimed over', (t) => 
     [dead, 'dead owner'],
     [replaced, 'dead owner'],
   ] as const) {
-    settle(world)
+    world.pass(world.timing.waitMs + 2_000)
     t.is(a.phase(), 'owned')
     t.deepEqual(claims(world).at(-1), ['a', 1, over])
   }

@@ -482,6 +482,7 @@ test('R3: a claim in doubt over a record that is lost is given up, and the shard
     beat: 1,
     token: 'z',
     profile: { id: 'z', types: [] },
+    steady: '',
     load: { shards: 0, actors: 0 },
   }
   world.broker.append('row.z', row, 0, true)

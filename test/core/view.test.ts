@@ -29,6 +29,7 @@ test('the members are a function of the rows: whoever is up or leaving, by id', 
     beat: 1,
     token: id,
     profile: { id, types: [] },
+    steady: '',
     load: { shards: 0, actors: 0 },
   })
   const seen = (each: Row) => ({ row: each, seq: 1, arrivedMs: 0 })

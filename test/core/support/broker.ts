@@ -29,7 +29,7 @@ export class Broker {
   nowMs = 1_000
   server = 's1'
   created = 'first'
-  replicas = 1
+  mayForget = true
   readonly #entries = new Map<string, Entry[]>()
   readonly #lastSeq: Record<Stream, number> = { control: 0, shards: 0 }
   #stored: (name: string, entry: Logged<LogRecord | ControlRecord>) => void = () => {}
@@ -119,7 +119,7 @@ export class Broker {
   }
 
   #identity(stream: Stream): LogIdentity {
-    return { server: this.server, created: this.created, lastSeq: this.#lastSeq[stream], replicas: this.replicas }
+    return { server: this.server, created: this.created, lastSeq: this.#lastSeq[stream], mayForget: this.mayForget }
   }
 }
 
