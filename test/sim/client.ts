@@ -36,6 +36,8 @@ export class Client {
     const { drift } = plan.faults
     this.clock = new LocalClock(timeline, this.random, 1 + between(this.random, -drift, drift))
     this.wire = network.connect(this.clock)
+    const { lateAnswers, lateAnswersMsMax } = plan.faults
+    this.wire.slowIn = { late: lateAnswers, lateMsMax: lateAnswersMsMax }
     this.senderName = drawToken(randomFor(plan.seed, `sender ${name}`))
     const transport = faultyTransport(broker, this.wire, world.report)
     this.sender = createSender({

@@ -120,6 +120,7 @@ function inputName(node: NodeState, input: Input): string {
 const unknown = ': unknown'
 
 const wires = [
+  'append full',
   'append held',
   'append lost',
   'append unanswered',
@@ -135,6 +136,7 @@ const wires = [
   'message doubled',
   'message late',
   'message lost',
+  'message muted',
   'message overtakes',
   'pause between two effects',
 ] as const

@@ -2,6 +2,7 @@
  *  again. A blow draws what it needs from a seed of its own. */
 
 import type { Cancel } from '../../src/base/clock.ts'
+import { limits } from '../../src/base/limits.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
 import type { Blow, BlowKind } from './faults.ts'
 import type { Way } from './network.ts'
@@ -68,14 +69,32 @@ export class Fate {
   /** It strikes at once, or so many effects later; where a shard is on its way to somebody, that one at times. */
   private ambush({ kind, when }: Blow, found: Process, random: Random): void {
     this.world.coverage.fault(`${when}: ${kind}`)
+    if (when === 'package there' && kind === 'leave') return this.leaveBetweenMoves(found, random)
     const heir = when === 'releasing' ? this.heirOf(found) : undefined
     const next = random.next()
     if (heir !== undefined && kind === 'crash' && next < 0.5) return this.strike(kind, random, heir)
     // The move is in doubt, and nobody is there to whom it leads.
     if (heir !== undefined && kind === 'writes stall') this.crash(heir, random)
     const effects = Math.floor(between(random, 0, 6))
-    if (next < 0.5) this.strike(kind, random, found, 'at once')
+    // What it may not commit it refuses, and the next owner may take.
+    if (when === 'draining, committing' && kind === 'writes stall' && next < 0.5)
+      found.wire.stalled = { stream: streams.shards, how: 'full', untilMs: this.world.timeline.nowMs + 100 }
+    else if (next < 0.5) this.strike(kind, random, found, 'at once')
     else found.arm(effects, () => this.strike(kind, random, found, 'at once'))
+  }
+
+  /** Whose package has just come cannot say so. So its owner gives the move up, goes on, and leaves before the next one can begin:
+   *  then a package is there that is older than the release. */
+  private leaveBetweenMoves(heir: Process, random: Random): void {
+    const { timeline } = this.world
+    const owner = this.living.find(({ node }) =>
+      [...node.shards.values()].some(
+        ({ phase }) => phase.kind === 'draining' && phase.step === 'sending' && phase.to === heir.life.node,
+      ),
+    )
+    if (owner?.state !== 'runs') return
+    heir.wire.mutedUntilMs = timeline.nowMs + 2 * limits.handoffStepMs
+    owner.leave(between(random, 2, 3) * limits.handoffStepMs)
   }
 
   private heirOf({ node }: Process): Process | undefined {
@@ -235,9 +254,13 @@ export class Fate {
   private stall(victim: Process, random: Random): void {
     const { timeline, plan } = this.world
     const stream = pick(random, [streams.control, streams.shards, streams.shards, undefined])
-    const how = pick(random, ['lost', 'held', 'unanswered'] as const)
+    const how = pick(random, ['lost', 'held', 'unanswered', 'full'] as const)
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
-    victim.wire.stalled = { stream, how, untilMs }
+    const next = random.next()
+    // Where the disk is full the node itself goes on; the operator sends it away.
+    if (how === 'full') victim.wire.stalled = { stream: streams.shards, how, untilMs }
+    else victim.wire.stalled = { stream, how, untilMs }
+    if (how === 'full' && next < 0.5) this.leave(victim, 'asked by an operator', random)
   }
 
   private outage(random: Random): void {
@@ -265,7 +288,12 @@ export class Fate {
     if (this.unsynced) return
     this.unsynced = true
     const synced = disk.copy()
+    const inTheMiddle = random.next() < 0.5
     timeline.in(lostMs, () => {
+      if (inTheMiddle) this.world.ambushes.lay('commit in flight', lose)
+      else lose()
+    })
+    const lose = (): void => {
       this.unsynced = false
       if (this.over) return
       disk.restore(synced)
@@ -274,7 +302,7 @@ export class Fate {
         const laterMs = random.next() < 0.3 ? between(random, 0, plan.timing.leaseMs) : between(random, 0, 20)
         this.cut(process, awayMs + laterMs, 'both', random)
       }
-    })
+    }
   }
 }
 

@@ -20,6 +20,9 @@ export interface Faults {
   /** Some are much slower, up to `lateMsMax`; where `reordered`, those behind them do not wait. */
   readonly late: number
   readonly lateMsMax: number
+  /** The same for what clients are sent: nobody remembers anything for the sake of a late answer. */
+  readonly lateAnswers: number
+  readonly lateAnswersMsMax: number
   readonly reordered: boolean
   readonly log: {
     /** The call does not reach the store, or its answer does not come back. */
@@ -93,6 +96,8 @@ export const noFaults: Faults = {
   doubled: 0,
   late: 0,
   lateMsMax: 0,
+  lateAnswers: 0,
+  lateAnswersMsMax: 0,
   reordered: false,
   log: { lost: 0, unanswered: 0, full: 0, slow: 0, slowMsMax: 0, watchMsMax: 1 },
   poison: 0,
@@ -127,6 +132,8 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     late: share(0.1),
     // With what a mark may be old (`freshness.ts`) below T: so long after its deadline a request without an id of its caller's is remembered.
     lateMsMax: between(random, 10, random.next() < 0.3 ? 0.25 * stepMs : 0.1 * stepMs),
+    lateAnswers: share(0.4),
+    lateAnswersMsMax: between(random, 10, random.next() < 0.5 ? 3_000 : 300),
     reordered: random.next() < 0.5,
     log: {
       lost: share(0.1),
@@ -168,7 +175,7 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
   const often = random.next() < 0.3 ? 3 : 1
   const blows: Blow[] = []
   const add = (kind: BlowKind, atMs: number): void => {
-    const when = ambushers.has(kind) && random.next() < 1 / 3 ? pick(random, situations) : undefined
+    const when = ambushers.has(kind) && random.next() < 1 / 3 ? pick(random, situationsOf(random, kind)) : undefined
     blows.push({ kind, atMs, seed: Math.floor(random.next() * 2 ** 31), ...(when !== undefined && { when }) })
   }
   const strike = (kind: BlowKind, max: number, fromMs = 0): boolean => {
@@ -219,5 +226,15 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
 
 /** What may lie in wait. */
 const ambushers: ReadonlySet<BlowKind> = new Set(['crash', 'pause', 'sleep', 'cut', 'leave', 'writes stall'])
+
+/** Each may lie in wait anywhere, and every other time where it hurts most. */
+const situationsOf = (random: Random, kind: BlowKind): readonly Situation[] => {
+  const worst: Partial<Record<BlowKind, readonly Situation[]>> = {
+    leave: ['package there'],
+    pause: ['asking'],
+    'writes stall': ['draining, committing'],
+  }
+  return (random.next() < 0.5 ? worst[kind] : undefined) ?? situations
+}
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random.next() * from.length)]!

@@ -13,12 +13,12 @@ const unanswered = { kind: 'unknown', reason: 'no answer in time' } as const
 const full = { kind: 'full', reason: 'the store has no room' } as const
 const broken = { kind: 'unknown', reason: 'the connection broke' } as const
 
-/** `servers`: how often the broker was started. */
+/** `serverOf`: which life of the broker answers, and whether it may forget. */
 export function faultyLog(
   broker: MemoryBroker,
   stream: string,
   wire: Wire,
-  servers: () => number,
+  serverOf: () => Pick<LogIdentity, 'server' | 'mayForget'>,
   report: (error: Error) => void,
 ): Log {
   const inner = memoryLog(broker, { stream, report })
@@ -96,20 +96,20 @@ export function faultyLog(
   }
 
   async function identity(): Promise<LogIdentity | 'unknown'> {
-    const server = `sim ${servers()}`
     const found = await inner.identity(answerMsMax)
-    return found === 'unknown' ? found : { ...found, server }
+    return found === 'unknown' ? found : { ...found, ...serverOf() }
   }
 
   return {
     bytesMax: inner.bytesMax,
     append: (name, record, expected, options) => {
       const bytes = new Uint8Array(record)
-      const isFull = random.next() < network.faults.log.full
+      const stall = wire.stallOf(stream)
+      const isFull = random.next() < network.faults.log.full || stall?.how === 'full'
       if (isFull) network.coverage.fault('log full')
       const act = (): Promise<AppendResult> =>
         isFull ? Promise.resolve(full) : inner.append(name, bytes, expected, options)
-      return call(options.timeoutMs, act, unanswered, broken, wire.stallOf(stream))
+      return call(options.timeoutMs, act, unanswered, broken, stall)
     },
     tail: (name, timeoutMs) => call<TailResult>(timeoutMs, () => inner.tail(name, timeoutMs), unanswered, broken),
     read: (name, from, timeoutMs) =>

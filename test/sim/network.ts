@@ -14,8 +14,8 @@ export type Way = 'both' | 'out' | 'in'
 /** What becomes of the appends to one stream, or to all. */
 export interface Stall {
   readonly stream: string | undefined
-  /** They do not arrive, or not before it is over; or their answers do not come back. */
-  readonly how: 'lost' | 'held' | 'unanswered'
+  /** They do not arrive, or not before it is over; or their answers do not come back; or there is no room for them. */
+  readonly how: 'lost' | 'held' | 'unanswered' | 'full'
   readonly untilMs: number
 }
 
@@ -49,6 +49,8 @@ export class Network {
     this.logsDown = false
     for (const wire of this.wires) {
       wire.stalled = undefined
+      wire.mutedUntilMs = 0
+      wire.slowIn = undefined
       wire.restore()
     }
   }
@@ -69,6 +71,10 @@ export class Wire {
   connected = true
   /** What it appends meets something that what it reads does not. */
   stalled: Stall | undefined
+  /** Until then no message of the process arrives; what it asks of the logs does. */
+  mutedUntilMs = 0
+  /** How often and how far what it is sent comes late, where that is not as everywhere. */
+  slowIn: Pick<Faults, 'late' | 'lateMsMax'> | undefined
   private readonly listeners = new Set<(connected: boolean) => void>()
   /** Nothing overtakes: the next message each way comes no sooner. */
   private outMs = 0
@@ -174,12 +180,14 @@ export class Wire {
     const { faults, random, timeline, coverage } = this.network
     if (!(way === 'out' ? this.outUp : this.inUp)) return
     if (random.next() < faults.lost) return coverage.fault('message lost')
+    if (way === 'out' && timeline.nowMs < this.mutedUntilMs) return coverage.fault('message muted')
+    const { late, lateMsMax } = (way === 'in' ? this.slowIn : undefined) ?? faults
     const copies = random.next() < faults.doubled ? 2 : 1
     if (copies === 2) coverage.fault('message doubled')
     for (let copy = 0; copy < copies; copy++) {
-      const isLate = random.next() < faults.late
+      const isLate = random.next() < late
       if (isLate) coverage.fault('message late')
-      let atMs = timeline.nowMs + this.delayMs() + (isLate ? random.next() * faults.lateMsMax : 0)
+      let atMs = timeline.nowMs + this.delayMs() + (isLate ? random.next() * lateMsMax : 0)
       if (way === 'out') atMs += this.clock.heldMs
       const lastMs = way === 'out' ? this.outMs : this.inMs
       if (atMs < lastMs && faults.reordered) coverage.fault('message overtakes')

@@ -38,6 +38,7 @@ export function drawPlan(seed: number): Plan {
   // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
   if (faults.late > 0) delete drawnLimits.parkedFramesMax
   const troubleMs = world === 'sharp' ? 10_000 : between(random, 2_500, 7_000)
+  const isLone = world === 'lawful' && random.next() < 0.04
   const isHeavy = random.next() < 0.15
   const plan: Plan = {
     seed,
@@ -56,10 +57,26 @@ export function drawPlan(seed: number): Plan {
     blows: drawBlows(random, troubleMs, world),
     endsCold: random.next() < 1 / 3,
   }
+  if (isLone) return alone(plan)
   if (world === 'quiet') return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes) }
   // Holders are what matters there.
   if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
   return plan
+}
+
+/** Who keeps a shard for ever knows by its lanes what was processed, however late a message comes. */
+function alone(plan: Plan): Plan {
+  const { leaseMs } = plan.timing
+  return {
+    ...plan,
+    nodes: 1,
+    actors: 6,
+    callsPerSecond: plan.callsPerSecond + 6,
+    limits: { ...plan.limits, handoffStepMs: Math.max(250, leaseMs / 2) } as Plan['limits'],
+    faults: { ...plan.faults, doubled: 0.5, late: 0.3, lateMsMax: 4_000, reordered: true },
+    blows: plan.blows.filter(({ kind }) => ['cut', 'outage', 'election', 'writes stall', 'list'].includes(kind)),
+    endsCold: false,
+  }
 }
 
 function drawWorld(random: Random): World {
@@ -89,7 +106,10 @@ function drawTiming(random: Random, world: World): Timing {
 }
 
 /** Some runs meet limits that others never reach. */
-function drawLimits(random: Random, { leaseMs }: Timing): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
+function drawLimits(
+  random: Random,
+  { leaseMs }: Timing,
+): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
   const drawn: Partial<Record<keyof typeof limits, number>> = {}
   const maybe = (name: keyof typeof limits, ...values: readonly number[]): void => {
     if (random.next() < 0.3) drawn[name] = values[Math.floor(between(random, 0, values.length))]!
@@ -101,6 +121,7 @@ function drawLimits(random: Random, { leaseMs }: Timing): { -readonly [K in keyo
     drawn.chunkBytes = between(random, 500, 3_000)
   }
   if (random.next() < 0.5) drawn.handoffStepMs = Math.max(between(random, 250, 1_000), leaseMs / 2)
+  maybe('resendMs', 250, 4_000)
   maybe('turnsPerCommitMax', 1, 3)
   maybe('appendsInFlightMax', 1, 2)
   maybe('claimsAtOnceMax', 1, 2)

@@ -53,9 +53,9 @@ export class Process {
     const report = (error: unknown): void =>
       this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     const transport = faultyTransport(broker, wire, report)
-    const servers = (): number => world.disk.starts
-    const control = this.#watchedControl(faultyLog(broker, streams.control, wire, servers, report))
-    const shards = faultyLog(broker, streams.shards, wire, servers, report)
+    const serverOf = () => ({ server: `sim ${world.disk.starts}`, mayForget: plan.world === 'forgetful broker' })
+    const control = this.#watchedControl(faultyLog(broker, streams.control, wire, serverOf, report))
+    const shards = this.#watchedShards(faultyLog(broker, streams.shards, wire, serverOf, report))
     const subjects = subjectsOf(clusterName)
     let holds = 0
     const definitions = definitionsFor({
@@ -220,6 +220,17 @@ export class Process {
         const appended = control.append(name, record, row, options)
         if (node !== life.node) this.#saw({ kind: 'declares', life, node, row, heldMs: this.clock.heldMs })
         return appended
+      },
+    }
+  }
+
+  #watchedShards(shards: Log): Log {
+    const { life } = this
+    return {
+      ...shards,
+      read: (name, from, timeoutMs) => {
+        if (name.startsWith(logNames.shard(''))) this.#saw({ kind: 'reads', life, name })
+        return shards.read(name, from, timeoutMs)
       },
     }
   }

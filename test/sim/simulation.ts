@@ -9,6 +9,7 @@ import { Effects } from './checkers/effects.ts'
 import { Holds } from './checkers/holds.ts'
 import { judgeJournals } from './checkers/journals.ts'
 import { Leases } from './checkers/leases.ts'
+import { Losses } from './checkers/losses.ts'
 import { Memory } from './checkers/memory.ts'
 import { Owners } from './checkers/owners.ts'
 import { Pace } from './checkers/pace.ts'
@@ -70,7 +71,9 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const holds = new Holds(witness, timing.stopMs + 10)
   const delays = new Delays(witness, plan)
   world.listeners.push((process, input) => delays.look(process, input, timeline.nowMs))
-  const memory = new Memory()
+  const losses = new Losses(witness, timing, faults.drift)
+  world.listeners.push((process, input) => losses.look(process, input, timeline.nowMs))
+  const memory = new Memory(witness)
   witness.add(memory)
   const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
   const effects = new Effects(witness, mayLose)
@@ -87,6 +90,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     wholeness,
     delays,
     effects,
+    losses,
     unheard,
     ...(isWild ? [] : [holds, new Leases(witness, timing, faults.drift)]),
   ])

@@ -56,6 +56,8 @@ function textOf(seen: Observation): string {
       return `${nameOf(seen.life)} -- ${eventText(seen.event)}`
     case 'declares':
       return `${nameOf(seen.life)} declares ${seen.node} dead`
+    case 'reads':
+      return `${nameOf(seen.life)} reads ${seen.name}`
     case 'broken':
       return `${seen.life ? nameOf(seen.life) : 'world '} !!!! ${seen.text}`
     case 'refused':

@@ -70,6 +70,8 @@ export type Observation =
       readonly row: number
       readonly heldMs: number
     }
+  /** A process reads a whole log. */
+  | { readonly kind: 'reads'; readonly life: Life; readonly name: string }
   /** Something that must never be said: an error with nobody to hear it. */
   | { readonly kind: 'broken'; readonly life: Life | undefined; readonly text: string }
   /** A node refuses a frame. */

@@ -79,7 +79,7 @@ export class Leases implements Checker {
     const seen = this.of({ boot }, atMs)
     if (seen.holds.size > 0) this.judgeHolds(boot, seen, atMs)
     seen.beatMs = atMs
-    if (seen.stillSinceMs === undefined) seen.gapMs = undefined
+    seen.gapMs = undefined
   }
 
   private note({ life, what }: Extract<Observation, { kind: 'process' }>, atMs: number): void {

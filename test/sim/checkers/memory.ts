@@ -4,7 +4,7 @@
  *  or that stays away until it is taken for dead. */
 
 import type { LogRecord } from '../../../src/protocol/records.ts'
-import type { Checker, Observation } from '../witness.ts'
+import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Memory implements Checker {
   /** Shards whose volatile actors may have forgotten. */
@@ -22,9 +22,20 @@ export class Memory implements Checker {
   private readonly unhealed = new Map<string, string>()
   /** By log: its newest claim or release. */
   private readonly changes = new Map<string, number>()
+  /** Logs whose newest record is the claim of the node that the package was certainly sent to. */
+  private readonly unpacked = new Map<string, string>()
+  private readonly witness: Witness
+
+  constructor(witness: Witness) {
+    this.witness = witness
+  }
 
   saw(seen: Observation, atMs: number): void {
     if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
+    if (seen.kind === 'reads' && this.unpacked.get(seen.name) === seen.life.node)
+      this.witness.violation(
+        `handoff 5: ${seen.life.node} reads ${seen.name} although it was sent the package that the release names`,
+      )
     if (seen.kind === 'heard' && seen.event.kind === 'healed') this.unhealed.delete(`shard.${seen.event.shard}`)
     if (seen.kind !== 'stored') return
     const { record, name } = seen
@@ -40,6 +51,8 @@ export class Memory implements Checker {
 
   private note(name: string, seq: number, record: LogRecord, atMs: number): void {
     const holder = `${record.owner}.${record.inc}`
+    if (record.kind === 'claim' && this.heirs.get(name) === holder) this.unpacked.set(name, record.owner)
+    else this.unpacked.delete(name)
     if (record.kind === 'claim') {
       if (record.over !== 'empty' && this.heirs.get(name) !== holder) this.forgetful.add(shardOf(name))
       if ((this.unhealed.get(name) ?? holder) !== holder) {
@@ -56,6 +69,7 @@ export class Memory implements Checker {
   }
 
   private forget(tailOf: (name: string) => number): void {
+    this.unpacked.clear()
     for (const [name, { seq, holder }] of this.newest) {
       if (seq <= tailOf(name)) continue
       this.unhealed.set(name, holder)
