@@ -134,7 +134,8 @@ export function onHandoffAsked(
       return { kind: 'ok' }
     case 'draining':
     case 'releasing':
-      return { kind: 'ok' }
+      // To another node, whom an older view named: that move ends first, and this one must ask again soon.
+      return { kind: shard.phase.to === request.to ? 'ok' : 'later' }
     case 'asking':
       return { kind: 'not mine' }
     default:
