@@ -258,9 +258,8 @@ export class Fate {
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
     const next = random.next()
     // Where the disk is full the node itself goes on; the operator sends it away.
-    if (how === 'full') victim.wire.stalled = { stream: streams.shards, how, untilMs }
-    else victim.wire.stalled = { stream, how, untilMs }
-    if (how === 'full' && next < 0.5) this.leave(victim, 'asked by an operator', random)
+    victim.wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs }
+    if (how === 'full' && next < 0.5 && plan.nodes > 1) this.leave(victim, 'asked by an operator', random)
   }
 
   private outage(random: Random): void {

@@ -153,7 +153,8 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     stallMsMax: between(random, 0.5, 4) * leaseMs,
     letsGoLate: false,
   }
-  if (world === 'quiet') return { ...noFaults, drift: drawn.drift, delayMsMax: drawn.delayMsMax }
+  if (world === 'quiet')
+    return { ...noFaults, drift: drawn.drift, delayMsMax: drawn.delayMsMax, letsGoLate: random.next() < 0.8 }
   if (world === 'sharp')
     return {
       ...noFaults,
@@ -196,7 +197,7 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
   }
   strike('list', 3)
   if (world === 'quiet') {
-    add('join', between(random, 1_000, troubleMs))
+    for (const kind of ['join', 'join', 'leave'] as const) add(kind, between(random, 1_000, troubleMs))
     move()
     return blows.map(({ kind, atMs, seed }) => ({ kind, atMs, seed })).toSorted((a, b) => a.atMs - b.atMs)
   }

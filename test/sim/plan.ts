@@ -58,7 +58,9 @@ export function drawPlan(seed: number): Plan {
     endsCold: random.next() < 1 / 3,
   }
   if (isLone) return alone(plan)
-  if (world === 'quiet') return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes) }
+  // So many senders and shards that few frames of a sender meet a move, and what becomes of one of them shows.
+  if (world === 'quiet')
+    return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes), clients: 4, shards: 16, actors: 6, callsPerSecond: 3 }
   // Holders are what matters there.
   if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
   return plan

@@ -139,7 +139,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   witness.saw({ kind: 'world', text: 'the cluster is whole' })
   for (const client of clients) client.rest()
   const restedMs = timeline.nowMs
-  await runUntil(timeline.nowMs + restMsMin)
+  await runUntil(timeline.nowMs + Math.max(restMsMin, faults.lateMsMax))
   await runUntil(timeline.nowMs + restMsMax, () => every(lookMs) && !ledger.isOpen())
 
   if (plan.endsCold && !hasFailed()) {
