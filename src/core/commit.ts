@@ -295,7 +295,8 @@ export function answer(node: NodeState, waiter: Waiter, body: Uint8Array): void 
 /** A refusal is final: the same frame may be on its way once more (rule O1). */
 export function refuseWaiter(node: NodeState, shard: Shard, waiter: Waiter, why: Refusal): void {
   noteRefusal(shard.lanes, waiter, why)
-  node.out.push({ kind: 'answer', replyTo: waiter.replyTo, answer: { id: waiter.id, kind: 'refused', why } })
+  const { id, replyTo, lane } = waiter
+  node.out.push({ kind: 'answer', replyTo, answer: { id, kind: 'refused', why, lane } })
 }
 
 /** Answers everybody who asked, and remembers the answer for those who will ask again. */

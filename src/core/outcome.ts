@@ -133,4 +133,4 @@ export const spawned = (node: NodeState, shard: Shard, delivery: Delivery, creat
   epoch: shard.epoch,
 })
 
-export const waiterOf = ({ id, replyTo }: Delivery): Waiter => ({ id, replyTo })
+export const waiterOf = ({ id, replyTo, lane }: Delivery): Waiter => ({ id, replyTo, lane })

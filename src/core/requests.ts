@@ -10,6 +10,8 @@ import type { RequestEntry } from '../protocol/records.ts'
 export interface Waiter {
   readonly id: string
   readonly replyTo: string
+  /** Number of the sending that waits: a refusal is of that one. */
+  readonly lane: number
 }
 
 export interface Request {
@@ -45,7 +47,9 @@ export const findRequest = (requests: Requests, actor: ActorKey, request: string
 /** Who repeats a request that has no answer yet waits with all who asked before. */
 export function joinRequest(known: Request | undefined, waiter: Waiter): 'waits' | 'does not wait' {
   if (known === undefined || known.state.kind === 'answered') return 'does not wait'
-  if (!known.state.waiters.some(({ id }) => id === waiter.id)) known.state.waiters.push(waiter)
+  const { waiters } = known.state
+  const at = waiters.findIndex(({ id }) => id === waiter.id)
+  waiters[at < 0 ? waiters.length : at] = waiter
   return 'waits'
 }
 

@@ -104,7 +104,8 @@ function onAnswer(router: Router, from: string, answer: Answer): void {
   if (call === undefined) return
   if (answer.kind === 'moved') return onMoved(router, call, from, answer.view)
   if (answer.kind === 'refused') {
-    if (from !== call.sentTo) return
+    // Another sending may be processed, by another node or in another life of this one.
+    if (from !== call.sentTo || (answer.lane !== undefined && answer.lane !== call.number)) return
     if (answer.why.code === 'NOT_OWNER') return onMoved(router, call, from, 0)
   }
   call.lane.repeats = 0

@@ -46,8 +46,8 @@ export interface FrameBatch {
 export type Answer =
   /** `body` is the encoded result of the operation (see `results.ts`). Settles the frame. */
   | { readonly id: string; readonly kind: 'done'; readonly body: Uint8Array }
-  /** Settles the frame. */
-  | { readonly id: string; readonly kind: 'refused'; readonly why: Refusal }
+  /** Settles the frame, if it is its last sending that is refused: the number `lane` tells. Left out where every sending is. */
+  | { readonly id: string; readonly kind: 'refused'; readonly why: Refusal; readonly lane?: number }
   /** The node does not own the shard under view `view`. The sender refreshes its view and sends all that is unsettled again. */
   | { readonly id: string; readonly kind: 'moved'; readonly view: number }
 
@@ -88,7 +88,7 @@ export function decodeFrames(bytes: Uint8Array): FrameBatch | undefined {
 
 const answerKinds = ['done', 'refused', 'moved'] as const
 
-type AnswerTuple = [string, number, unknown]
+type AnswerTuple = [string, number, unknown, number?]
 
 export const encodeAnswers = (batch: AnswerBatch): Uint8Array => encode([batch.from, batch.answers.map(answerTuple)])
 
@@ -143,13 +143,14 @@ function frameOf(tuple: FrameTuple): Frame {
 }
 
 function answerTuple(answer: Answer): AnswerTuple {
-  const content = answer.kind === 'done' ? answer.body : answer.kind === 'refused' ? answer.why : answer.view
-  return [answer.id, answerKinds.indexOf(answer.kind), content]
+  const head = [answer.id, answerKinds.indexOf(answer.kind)] as const
+  if (answer.kind !== 'refused') return [...head, answer.kind === 'done' ? answer.body : answer.view]
+  return answer.lane === undefined ? [...head, answer.why] : [...head, answer.why, answer.lane]
 }
 
-function answerOf([id, index, content]: AnswerTuple): Answer {
+function answerOf([id, index, content, lane]: AnswerTuple): Answer {
   const kind = answerKinds[index]
   if (kind === 'done') return { id, kind, body: content as Uint8Array }
-  if (kind === 'refused') return { id, kind, why: content as Refusal }
+  if (kind === 'refused') return { id, kind, why: content as Refusal, ...(lane !== undefined && { lane }) }
   return { id, kind: 'moved', view: content as number }
 }

@@ -281,6 +281,16 @@ test('a reply counts from wherever it comes, a refusal only from where the frame
   router.gives(answers('n2', refused('c1', 'ACTOR_DONE')), 'settle c1 ACTOR_DONE')
 })
 
+test('a refusal of an earlier sending settles nothing, though it comes from the node that has the frame again', (t) => {
+  const router = connected(t)
+  router.seen(atN1)
+  router.gives(call('c1', 'a'), 'send n1: c1 0/0')
+  router.passes(1_000, 'send n1: c1 1/1', 'refresh view')
+
+  router.gives(answers('n1', refused('c1', 'ACTOR_NOT_FOUND', 0)))
+  router.gives(answers('n1', refused('c1', 'ACTOR_NOT_FOUND', 1)), 'settle c1 ACTOR_NOT_FOUND')
+})
+
 test('an owner that refuses as NOT_OWNER is left like one that says moved', (t) => {
   const router = connected(t)
   router.seen(atN1)
@@ -401,8 +411,9 @@ const answers = (from: string, ...list: readonly Answer[]): RouterInput => ({
 
 const done = (id: string): Answer => ({ id, kind: 'done', body: new Uint8Array(0) })
 const moved = (id: string, view: number): Answer => ({ id, kind: 'moved', view })
-const refused = (id: string, code: Parameters<typeof refuse>[0]): Answer => ({
+const refused = (id: string, code: Parameters<typeof refuse>[0], lane?: number): Answer => ({
   id,
   kind: 'refused',
   why: refuse(code, 'so'),
+  ...(lane !== undefined && { lane }),
 })
