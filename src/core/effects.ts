@@ -30,7 +30,7 @@ export type Collected = readonly [actor: ActorKey, stored: StoredActor | Refusal
 export type Input =
   | { readonly kind: 'tick' }
   | { readonly kind: 'connection'; readonly connected: boolean }
-  | { readonly kind: 'identity read'; readonly identities: Identities | 'unknown' }
+  | { readonly kind: 'identity read'; readonly reading: number; readonly identities: Identities | 'unknown' }
   /** From the watch over the control log, or read: the record itself, not a hint. */
   | { readonly kind: 'row seen'; readonly nodeId: string; readonly seq: number; readonly row: Row }
   | { readonly kind: 'view seen'; readonly seq: number; readonly view: View }
@@ -88,7 +88,7 @@ export type Input =
   | { readonly kind: 'leave'; readonly timeoutMs: number }
 
 export type Effect =
-  | { readonly kind: 'read identity' }
+  | { readonly kind: 'read identity'; readonly reading: number }
   | { readonly kind: 'write row'; readonly nodeId: string; readonly row: Row; readonly expected: number }
   | { readonly kind: 'read row'; readonly nodeId: string }
   | { readonly kind: 'write view'; readonly view: View; readonly expected: number }

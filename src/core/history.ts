@@ -26,6 +26,7 @@ export const createHistory = (): History => ({
   steadyFromMs: Infinity,
   highest: { control: 0, shards: 0 },
   readingIdentity: undefined,
+  readings: 0,
 })
 
 /** Everything that was compared is as it should be, as far as is known. */
@@ -57,13 +58,14 @@ export function tickHistory(node: NodeState): void {
   if (!history.connected) return
   if (history.check === 'identity' && history.readingIdentity === undefined) {
     history.readingIdentity = history.highest
-    node.out.push({ kind: 'read identity' })
+    node.out.push({ kind: 'read identity', reading: ++history.readings })
   }
   if (history.check === 'tails' || history.check === 'resume') readTails(node)
 }
 
-export function onIdentity(node: NodeState, identities: Identities | 'unknown'): void {
+export function onIdentity(node: NodeState, reading: number, identities: Identities | 'unknown'): void {
   const { history } = node
+  if (reading !== history.readings) return
   const { readingIdentity: highest } = history
   history.readingIdentity = undefined
   if (identities === 'unknown' || highest === undefined) return

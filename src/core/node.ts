@@ -104,7 +104,7 @@ function take(node: NodeState, input: Input): void {
       onConnection(node, input.connected)
       return tickFreshness(node)
     case 'identity read':
-      onIdentity(node, input.identities)
+      onIdentity(node, input.reading, input.identities)
       // A history that is another one altogether ends this life: its children must not run on.
       if (node.self.life.kind === 'left') disownAll(node, 'the history of the broker broke')
       return tickMembership(node)

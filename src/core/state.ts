@@ -138,6 +138,8 @@ export interface History {
   highest: Reach
   /** What was the highest when the reading of the identity that is under way was ordered. */
   readingIdentity: Reach | undefined
+  /** Number of that reading: the answer of an earlier one may still come, and is older. */
+  readings: number
 }
 
 export interface Reach {

@@ -101,8 +101,10 @@ export function createLoop(options: LoopOptions): Loop {
 
   function perform(effect: Effect): void {
     switch (effect.kind) {
-      case 'read identity':
-        return later(readIdentities(), (identities) => ({ kind: 'identity read', identities }))
+      case 'read identity': {
+        const { reading } = effect
+        return later(readIdentities(), (identities) => ({ kind: 'identity read', reading, identities }))
+      }
       case 'write row': {
         const { nodeId, row, expected } = effect
         const written = control.append(logNames.row(nodeId), encodeRecord(row), expected, beatOptions)

@@ -321,7 +321,7 @@ export class Driver {
         return this.#read(
           effect.kind,
           () => broker.identities(),
-          (identities) => ({ kind: 'identity read', identities }),
+          (identities) => ({ kind: 'identity read', reading: effect.reading, identities }),
         )
       case 'read row': {
         const { nodeId } = effect
