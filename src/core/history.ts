@@ -166,7 +166,10 @@ export function becomeResuming(node: NodeState): void {
 export function tailIsChecked(node: NodeState, shard: string): void {
   const { history } = node
   history.tailsLeft.delete(shard)
-  if ((history.check === 'tails' || history.check === 'resume') && history.tailsLeft.size === 0) history.check = 'none'
+  if (history.tailsLeft.size > 0) return
+  // A reconnect in the middle of the wait for W does not end it.
+  if (history.check === 'tails' && node.nowMs < history.noResumingBeforeMs) beginTails(node, 'resume')
+  else if (history.check === 'tails' || history.check === 'resume') history.check = 'none'
 }
 
 function beginTails(node: NodeState, check: 'tails' | 'resume'): void {

@@ -109,6 +109,8 @@ export interface Cluster {
   readonly missing: Set<string>
   view: View | undefined
   viewSeq: number
+  /** Of the view that lies in the log, as far as is known: lower than that of `view` where the broker has forgotten it. */
+  loggedNumber: number
   ring: Ring | undefined
   /** When the view was last read from the leader, and when the reading that is under way was ordered. */
   viewReadMs: number

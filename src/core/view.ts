@@ -20,6 +20,7 @@ export const createCluster = (): Cluster => ({
   missing: new Set(),
   view: undefined,
   viewSeq: 0,
+  loggedNumber: 0,
   ring: undefined,
   viewReadMs: -Infinity,
   readingViewSinceMs: undefined,
@@ -58,6 +59,7 @@ export function onViewSeen(node: NodeState, seq: number, view: View): 'newer' | 
   if (cluster.view !== undefined && view.number <= cluster.view.number) return 'known'
   cluster.view = view
   cluster.viewSeq = seq
+  cluster.loggedNumber = view.number
   cluster.ring = ringOf(view)
   cluster.differsSinceMs = undefined
   node.out.push({ kind: 'notify', event: { kind: 'view', view } })
@@ -72,6 +74,7 @@ export function onViewRead(node: NodeState, result: Logged<View> | 'empty' | 'un
   cluster.viewReadMs = sinceMs
   // What lies in the log is what a proposal must follow, also after the broker has lost a newer one.
   cluster.viewSeq = result === 'empty' ? 0 : result.seq
+  cluster.loggedNumber = result === 'empty' ? 0 : result.record.number
   if (result !== 'empty') onViewSeen(node, result.seq, result.record)
 }
 
@@ -116,7 +119,9 @@ function proposeIfDue(node: NodeState): void {
   const { cluster } = node
   if (!isUp(node) || cluster.proposing || !knowsRows(node)) return
   const members = membersOf(cluster.rows)
-  if (cluster.view !== undefined && sameMembers(members, cluster.view.members)) {
+  // I4: a view that the broker has forgotten is made anew under a higher number, also where its members have not changed: clients know it.
+  const isLogged = cluster.loggedNumber === cluster.view?.number
+  if (cluster.view !== undefined && isLogged && sameMembers(members, cluster.view.members)) {
     cluster.differsSinceMs = undefined
     return
   }

@@ -136,7 +136,6 @@ const wires = [
   'message doubled',
   'message late',
   'message lost',
-  'message muted',
   'message overtakes',
   'pause between two effects',
 ] as const

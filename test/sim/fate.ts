@@ -67,9 +67,10 @@ export class Fate {
   }
 
   /** It strikes at once, or so many effects later; where a shard is on its way to somebody, that one at times. */
-  private ambush({ kind, when }: Blow, found: Process, random: Random): void {
+  private ambush(blow: Blow, found: Process, random: Random): void {
+    const { kind, when } = blow
     this.world.coverage.fault(`${when}: ${kind}`)
-    if (when === 'package there' && kind === 'leave') return this.leaveBetweenMoves(found, random)
+    if (when === 'package there' && kind === 'leave') return this.leaveBetweenMoves(blow, found, random)
     const heir = when === 'releasing' ? this.heirOf(found) : undefined
     const next = random.next()
     if (heir !== undefined && kind === 'crash' && next < 0.5) return this.strike(kind, random, heir)
@@ -83,18 +84,19 @@ export class Fate {
     else found.arm(effects, () => this.strike(kind, random, found, 'at once'))
   }
 
-  /** Whose package has just come cannot say so. So its owner gives the move up, goes on, and leaves before the next one can begin:
+  /** That the package has come is not heard any more. So its owner gives the move up, goes on, and leaves before the next one begins:
    *  then a package is there that is older than the release. */
-  private leaveBetweenMoves(heir: Process, random: Random): void {
-    const { timeline } = this.world
-    const owner = this.living.find(({ node }) =>
-      [...node.shards.values()].some(
-        ({ phase }) => phase.kind === 'draining' && phase.step === 'sending' && phase.to === heir.life.node,
-      ),
-    )
-    if (owner?.state !== 'runs') return
-    heir.wire.mutedUntilMs = timeline.nowMs + 2 * limits.handoffStepMs
-    owner.leave(between(random, 2, 3) * limits.handoffStepMs)
+  private leaveBetweenMoves(blow: Blow, heir: Process, random: Random): void {
+    const { timeline, ambushes } = this.world
+    const owner = this.living.find(({ node, state }) => {
+      const phases = [...node.shards.values()].map(({ phase }) => phase)
+      return state === 'runs' && phases.some((phase) => phase.kind === 'draining' && phase.to === heir.life.node)
+    })
+    if (owner === undefined) return ambushes.lay('package there', (next) => this.ambush(blow, next, random))
+    const { handoffStepMs } = limits
+    const [inMs, timeoutMs] = [between(random, 0.1, 0.8) * handoffStepMs, between(random, 0, 0.2) * handoffStepMs]
+    this.cut(owner, between(random, 5, 50), 'both', random)
+    timeline.in(inMs, () => owner.leave(timeoutMs))
   }
 
   private heirOf({ node }: Process): Process | undefined {
@@ -254,7 +256,8 @@ export class Fate {
   private stall(victim: Process, random: Random): void {
     const { timeline, plan } = this.world
     const stream = pick(random, [streams.control, streams.shards, streams.shards, undefined])
-    const how = pick(random, ['lost', 'held', 'unanswered', 'full'] as const)
+    // Who is alone is to refuse much.
+    const how = plan.nodes === 1 ? 'full' : pick(random, ['lost', 'held', 'unanswered', 'full'] as const)
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
     const next = random.next()
     // Where the disk is full the node itself goes on; the operator sends it away.

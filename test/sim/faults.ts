@@ -221,6 +221,11 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
   } else {
     strike('deadly event', 1)
     strike('twin', 1)
+    if (random.next() < 0.2 && !calm) {
+      const atMs = between(random, 1_000, troubleMs)
+      add('join', atMs)
+      blows.push({ kind: 'leave', atMs, seed: Math.floor(random.next() * 2 ** 31), when: 'package there' })
+    }
   }
   return blows.toSorted((a, b) => a.atMs - b.atMs)
 }

@@ -49,7 +49,6 @@ export class Network {
     this.logsDown = false
     for (const wire of this.wires) {
       wire.stalled = undefined
-      wire.mutedUntilMs = 0
       wire.slowIn = undefined
       wire.restore()
     }
@@ -71,8 +70,6 @@ export class Wire {
   connected = true
   /** What it appends meets something that what it reads does not. */
   stalled: Stall | undefined
-  /** Until then no message of the process arrives; what it asks of the logs does. */
-  mutedUntilMs = 0
   /** How often and how far what it is sent comes late, where that is not as everywhere. */
   slowIn: Pick<Faults, 'late' | 'lateMsMax'> | undefined
   private readonly listeners = new Set<(connected: boolean) => void>()
@@ -180,7 +177,6 @@ export class Wire {
     const { faults, random, timeline, coverage } = this.network
     if (!(way === 'out' ? this.outUp : this.inUp)) return
     if (random.next() < faults.lost) return coverage.fault('message lost')
-    if (way === 'out' && timeline.nowMs < this.mutedUntilMs) return coverage.fault('message muted')
     const { late, lateMsMax } = (way === 'in' ? this.slowIn : undefined) ?? faults
     const copies = random.next() < faults.doubled ? 2 : 1
     if (copies === 2) coverage.fault('message doubled')

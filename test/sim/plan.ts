@@ -76,7 +76,12 @@ function alone(plan: Plan): Plan {
     callsPerSecond: plan.callsPerSecond + 6,
     limits: { ...plan.limits, handoffStepMs: Math.max(250, leaseMs / 2) } as Plan['limits'],
     faults: { ...plan.faults, doubled: 0.5, late: 0.3, lateMsMax: 4_000, reordered: true },
-    blows: plan.blows.filter(({ kind }) => ['cut', 'outage', 'election', 'writes stall', 'list'].includes(kind)),
+    blows: [
+      ...plan.blows.filter(({ kind }) => ['cut', 'outage', 'election', 'list'].includes(kind)),
+      ...[0.2, 0.4, 0.6, 0.8].map(
+        (share, seed): Blow => ({ kind: 'writes stall', atMs: share * plan.troubleMs, seed }),
+      ),
+    ],
     endsCold: false,
   }
 }

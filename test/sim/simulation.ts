@@ -155,9 +155,11 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   // Whoever was killed by a call that came late is back.
   else await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
   const finalMs = timeline.nowMs
-  const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(2_000)
-  if (!hasFailed()) clients[0]!.getMortals(2_000)
-  await runUntil(timeline.nowMs + 2_100, () => every(lookMs) && !ledger.isOpen())
+  // Time enough to send it again.
+  const lastLookMs = 2_000 + 1.5 * limits.resendMs
+  const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(lastLookMs)
+  if (!hasFailed()) clients[0]!.getMortals(lastLookMs)
+  await runUntil(timeline.nowMs + lastLookMs + 100, () => every(lookMs) && !ledger.isOpen())
   // Somebody may have come back meanwhile.
   await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
   if (!hasFailed()) {
@@ -178,7 +180,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
       refused,
     })
     delays.judge(certain, finalMs)
-    effects.judge(ledger.wishes, certain)
+    effects.judge(ledger.wishes, certain, finalMs)
     holds.judge(timeline.nowMs)
   }
   if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)

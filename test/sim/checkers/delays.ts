@@ -42,8 +42,8 @@ interface Known {
 
 export class Delays implements Checker {
   private readonly armed = new Map<string, Armed>()
-  /** By actor: what is to fire. */
-  private readonly waiting = new Map<string, string>()
+  /** By actor: what is to fire, and what was before: turns may be undone. */
+  private readonly waiting = new Map<string, readonly string[]>()
   private soonestMs = Infinity
   private readonly known = new Map<string, Known>()
   /** By token: when the package was made. */
@@ -83,8 +83,8 @@ export class Delays implements Checker {
     }
     if (atMs < this.soonestMs) return
     this.soonestMs = Infinity
-    for (const [actor, mark] of this.waiting) {
-      const dueMs = this.dueMsOf(this.armed.get(mark)!)
+    for (const [actor, marks] of this.waiting) {
+      const dueMs = Math.min(...marks.map((mark) => this.dueMsOf(this.armed.get(mark)!)))
       this.soonestMs = Math.min(this.soonestMs, dueMs)
       if (dueMs > atMs) continue
       const name = this.shardOf(actor)
@@ -101,7 +101,7 @@ export class Delays implements Checker {
         const { uncountedMs } = this.of(this.shardOf(actor))
         const armed = { actor, firstMs, lastMs: atMs, delayMs, uncountedMs }
         this.armed.set(seen.mark, armed)
-        this.waiting.set(actor, seen.mark)
+        this.wait(actor, seen.mark)
         this.soonestMs = Math.min(this.soonestMs, this.dueMsOf(armed))
         return
       }
@@ -158,6 +158,7 @@ export class Delays implements Checker {
   ): void {
     const armed = this.armed.get(mark)
     if (armed === undefined) return this.witness.violation(`T1: ${mark} of ${actor} fires and was never armed`)
+    this.wait(actor, mark)
     const { drift } = this.plan.faults
     const { firstMs, delayMs } = armed
     if (atMs < firstMs + delayMs * (1 - 2 * drift) - 1)
@@ -169,6 +170,11 @@ export class Delays implements Checker {
       this.witness.violation(
         `T1: ${mark} of ${actor} could fire at ${ableMs.toFixed(1)} ms and fires at ${atMs.toFixed(1)} ms`,
       )
+  }
+
+  private wait(actor: string, mark: string): void {
+    const others = (this.waiting.get(actor) ?? []).filter((other) => other !== mark)
+    this.waiting.set(actor, [...others.slice(-1), mark])
   }
 
   private own(shard: string, atMs: number): void {

@@ -5,7 +5,8 @@ import { keyOf, neverRan, type ActorShown, doneOf, isMortal, type Wish } from '.
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Effects implements Checker {
-  private readonly acted = new Map<string, string>()
+  /** By mark: when. */
+  private readonly acted = new Map<string, number>()
   private readonly witness: Witness
 
   private readonly mayLose: (actor: string) => boolean
@@ -16,15 +17,16 @@ export class Effects implements Checker {
     this.mayLose = mayLose
   }
 
-  saw(seen: Observation): void {
+  saw(seen: Observation, atMs: number): void {
     if (seen.kind !== 'acted') return
     // A volatile actor that was lost in a crash is asked again.
     if (this.acted.has(seen.mark) && seen.actor.startsWith('journal/') && !this.mayLose(seen.actor))
       this.witness.violation(`E1: the action of ${seen.mark} of ${seen.actor} is performed twice`)
-    this.acted.set(seen.mark, seen.actor)
+    this.acted.set(seen.mark, atMs)
   }
 
-  judge(wishes: readonly Wish[], finals: readonly Wish[]): void {
+  /** `atMs`: when the last looks were asked for. What was on its way still may be done after them. */
+  judge(wishes: readonly Wish[], finals: readonly Wish[], atMs: number): void {
     const journals = new Map<string, readonly string[]>()
     for (const final of finals)
       if (final.type === 'journal')
@@ -33,7 +35,7 @@ export class Effects implements Checker {
       if (
         type === 'journal' &&
         !isMortal(actor) &&
-        this.acted.has(mark) &&
+        (this.acted.get(mark) ?? Infinity) < atMs &&
         journals.get(actor)?.includes(mark) === false
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)

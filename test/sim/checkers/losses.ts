@@ -29,6 +29,8 @@ export class Losses implements Checker {
   private readonly told = new Map<string, Told>()
   /** By process: when its newest row was stored. */
   private readonly beatMs = new Map<string, number>()
+  /** By shard and epoch. */
+  private readonly claimedMs = new Map<string, number>()
   private readonly logs = new Map<string, Stored[]>()
   /** By shard: the node that runs it. */
   private readonly runners = new Map<string, string>()
@@ -60,6 +62,8 @@ export class Losses implements Checker {
         this.told.forEach((told, boot) => this.told.set(boot, { ...told, server: '', mayBeDead: false }))
         return this.forget(seen.tailOf)
       case 'act':
+        // What was claimed since is judged by its claim.
+        if ((this.claimedMs.get(`${seen.shard}@${seen.epoch}`) ?? 0) > this.startedMs) return
         if (this.told.get(seen.life.boot)?.mayBeDead === true && atMs < this.startedMs + this.leastMs)
           this.witness.violation(
             `R2: ${seen.life.node}, which may have been declared dead, begins a ${seen.what} of ${seen.actor} ${this.sinceStart(atMs)}`,
@@ -75,7 +79,9 @@ export class Losses implements Checker {
         this.logs.set(name, log)
         log.push({ seq, record })
         this.healers.delete(name)
-        if (record.kind === 'claim') this.judgeClaim(name, record, atMs)
+        if (record.kind !== 'claim') return
+        this.claimedMs.set(`${name.slice('shard.'.length)}@${seq}`, atMs)
+        this.judgeClaim(name, record, atMs)
       }
     }
   }
