@@ -172,6 +172,7 @@ function undoActor(node: NodeState, shard: Shard, actor: ActorKey, firstTurn: nu
   }
   entry.changedIn = entry.sent && shard.inFlight
   entry.awake = false
+  entry.dozing = false
   entry.stored = last.stored
   entry.storedAtMs = last.atMs
   entry.status = last.stored.status

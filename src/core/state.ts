@@ -294,6 +294,8 @@ export interface Entry {
   live: boolean
   /** The host holds its machine. */
   awake: boolean
+  /** It was put to sleep in this step, and its state is on its way from the host. An undo makes that void. */
+  dozing: boolean
   /** The batch that holds its newest change; undefined when all is committed. */
   changedIn: Batch | undefined
   /** Its next delayed transition, and the earliest entry for it in the shard's heap. */

@@ -57,7 +57,10 @@ function fallAsleep(node: NodeState): void {
     if (actors.length + stopping.length === 0) continue
     node.out.push({ kind: 'collect', shard: shard.name, purpose: 'sleep', actors, seeds: [] })
     // From here on the host has none of them: a commit that begins in this very step takes what is collected here.
-    for (const [, entry] of sleepers) entry.awake = false
+    for (const [, entry] of sleepers) {
+      entry.awake = false
+      entry.dozing = true
+    }
     const graceMs = node.config.timing.stopMs
     node.out.push({
       kind: 'release',
@@ -78,6 +81,10 @@ const isHeld = (node: NodeState, actor: ActorKey): boolean =>
 
 export function onSleepCollected(node: NodeState, shard: Shard, collected: readonly Collected[]): void {
   for (const [actor, stored] of collected) {
+    const dozing = shard.actors.get(actor)
+    // In the step that put it to sleep its last turns may have been undone.
+    if (dozing?.dozing !== true) continue
+    dozing.dozing = false
     if (keepStored(node, shard, actor, stored) === 'refused')
       takeBack(node, shard, shard.batch, actor, stored as Refusal)
     const entry = shard.actors.get(actor)

@@ -46,6 +46,28 @@ test('N3: without a lease no turn, no timer, no effect and no child begins, and 
   t.is(a.count(actor), 101)
 })
 
+test('N4: a turn that is undone in the very step that puts its actor to sleep stays undone', (t) => {
+  const a = owned()
+  const { world } = a
+  const actor = world.actorIn('main.0')
+  a.call('spawn', actor, { child: true })
+  a.moods.set('append', 'hold')
+  const id = a.send('ask', actor, { type: 'ADD' })
+  world.run()
+  const { record } = a.expectEffect('append')
+  a.paused = true
+  world.pass(3_000)
+  a.paused = false
+
+  a.tell({ kind: 'appended', shard: 'main.0', token: record.token, result: { kind: 'full', reason: 'no room' } })
+
+  t.is(a.said(id), 'STORAGE_FULL')
+  a.moods.delete('append')
+  a.resume()
+  world.pass(5_000)
+  t.is(a.count(actor), 0)
+})
+
 test('N4: messages wait to their own deadlines, then UNAVAILABLE', (t) => {
   const a = owned()
   const actor = a.world.actorIn('main.0')
