@@ -7,12 +7,12 @@ import { limits } from '../base/limits.ts'
 import type { ActorKey } from '../protocol/address.ts'
 import type { CommitRecord } from '../protocol/records.ts'
 import type { StoredActor } from '../protocol/turn.ts'
+import { answer, refuseWaiter, sendOn } from './answers.ts'
 import { beginAppend } from './append.ts'
 import { armDue, dueOf } from './due.ts'
 import type { Collected } from './effects.ts'
-import { noteRefusal } from './lanes.ts'
 import { dropRequest, entryOf, remember } from './requests.ts'
-import type { After, Batch, Entry, NodeState, Request, Shard, Waiter } from './state.ts'
+import type { After, Batch, Entry, NodeState, Request, Shard } from './state.ts'
 import { recordHead } from './tokens.ts'
 
 export const createBatch = (firstTurn: number): Batch => ({
@@ -285,19 +285,9 @@ export function happen(node: NodeState, shard: Shard, after: After): void {
 }
 
 function refuseAfter(node: NodeState, shard: Shard, after: After, why: Refusal): void {
-  if (after.kind === 'answer') return refuseWaiter(node, shard, after.waiter, why)
+  // Who was shown what is undone, or is told once more what a request led to, did nothing wrong and asks again.
+  if (after.kind === 'answer') return sendOn(node, after.waiter)
   if (after.kind === 'settle' || after.kind === 'keep open') refuseRequest(node, shard, after.request, why)
-}
-
-export function answer(node: NodeState, waiter: Waiter, body: Uint8Array): void {
-  node.out.push({ kind: 'answer', replyTo: waiter.replyTo, answer: { id: waiter.id, kind: 'done', body } })
-}
-
-/** A refusal is final: the same frame may be on its way once more (rule O1). */
-export function refuseWaiter(node: NodeState, shard: Shard, waiter: Waiter, why: Refusal): void {
-  noteRefusal(shard.lanes, waiter, why)
-  const { id, replyTo, lane } = waiter
-  node.out.push({ kind: 'answer', replyTo, answer: { id, kind: 'refused', why, lane } })
 }
 
 /** Answers everybody who asked, and remembers the answer for those who will ask again. */

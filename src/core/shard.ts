@@ -1,12 +1,13 @@
 /** Shard: one slice of the id space at this node, from the moment it is wanted until it is let go. */
 
 import type { ActorKey, ShardName } from '../protocol/address.ts'
+import { sendOn } from './answers.ts'
 import { createBatch } from './commit.ts'
 import { tailIsChecked } from './history.ts'
 import { clear, createLanes } from './lanes.ts'
 import { createMailbox, type Delivery, takeAll } from './mailbox.ts'
 import { createRequests } from './requests.ts'
-import type { NodeState, Phase, Shard, Waiter } from './state.ts'
+import type { NodeState, Phase, Shard } from './state.ts'
 
 export const createShard = (node: NodeState, name: ShardName, phase: Phase): Shard => {
   const shard: Shard = {
@@ -76,9 +77,4 @@ export const stoppingActors = ({ inFlight, batch, performs }: Shard): readonly A
 export function wakeLive(node: NodeState, shard: Shard): void {
   for (const [actor, entry] of shard.actors) if (entry.live && !entry.awake) shard.wakes.add(actor)
   node.work.ready.add(shard.name)
-}
-
-/** The sender draws its view anew and sends the frame where the shard is (handoff rule 6). */
-export function sendOn(node: NodeState, { id, replyTo }: Waiter): void {
-  node.out.push({ kind: 'answer', replyTo, answer: { id, kind: 'moved', view: node.cluster.view?.number ?? 0 } })
 }

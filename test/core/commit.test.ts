@@ -261,6 +261,18 @@ test('S4: of several events in one commit nobody is blamed for outgrowing it, an
   t.deepEqual(a.host.performed, ['before', 'after'])
 })
 
+test('S4: who was about to be shown what is undone asks again, and is not refused', (t) => {
+  const { a, actor } = spawned({ recordBytesMax: 200_000 })
+
+  const large = a.send('ask', actor, { type: 'ADD', pad: 150_000 })
+  const look = a.send('get', actor)
+  a.world.run()
+
+  t.is(a.said(large), 'TOO_LARGE')
+  t.is(a.said(look), 'moved')
+  t.is(a.count(actor), 0)
+})
+
 test('S4: what a split leaves for the next commit takes its request ids and answers along', (t) => {
   const { a } = spawned({ recordBytesMax: 200_000 })
   const actors = Array.from({ length: 3 }, (_, n) => a.world.actorIn('main.0', 'counter', n + 1))
