@@ -95,6 +95,7 @@ export function onIdentity(node: NodeState, reading: number, identities: Identit
 
 /** Nobody tells a new process whether the broker was started just now. Where nothing is stored, nothing is lost. */
 function becomeAcquainted(node: NodeState, { shards }: Identities): void {
+  if (shards.mayForget) becomeForgetful(node)
   if (shards.mayForget && shards.lastSeq > 0) becomeWary(node)
   else node.history.steadyFromMs = node.nowMs
 }

@@ -34,7 +34,8 @@ const turnMs = 100
 /** Notes a record of a row. Older ones than the known one come when a watch begins anew. */
 export function onRowSeen(node: NodeState, nodeId: string, seq: number, row: Row): void {
   const known = node.cluster.rows.get(nodeId)
-  if (known !== undefined && known.seq >= seq) return
+  // A broker that forgot its newest records gives their sequences out anew.
+  if (known !== undefined && (known.seq > seq || (known.seq === seq && known.row.token === row.token))) return
   node.cluster.missing.delete(nodeId)
   noteSteady(node, row)
   node.cluster.rows.set(nodeId, { row, seq, arrivedMs: node.nowMs })
