@@ -166,6 +166,8 @@ export function becomeResuming(node: NodeState): void {
 /** The shard's tail was compared, or the shard is held no more. */
 export function tailIsChecked(node: NodeState, shard: string): void {
   const { history } = node
+  // The answer to an earlier question says nothing of what others bring back meanwhile.
+  if (waitsToResume(node) && node.shards.has(shard)) return
   history.tailsLeft.delete(shard)
   if (history.tailsLeft.size > 0) return
   // A reconnect in the middle of the wait for W does not end it.
@@ -183,8 +185,11 @@ function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
   else readTails(node)
 }
 
+const waitsToResume = ({ history, nowMs }: NodeState): boolean =>
+  history.check === 'resume' && nowMs < history.noResumingBeforeMs
+
 function readTails(node: NodeState): void {
-  if (node.history.check === 'resume' && node.nowMs < node.history.noResumingBeforeMs) return
+  if (waitsToResume(node)) return
   for (const shard of node.history.tailsLeft)
     node.out.push({ kind: 'read tail', shard, known: node.shards.get(shard)?.tailSeq ?? 0 })
 }

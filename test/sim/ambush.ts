@@ -15,6 +15,8 @@ export const situations = [
   'asking',
   /** The last piece of a package comes. */
   'package there',
+  /** The claim over a release that names a package is acknowledged. */
+  'package claimed',
   'claiming',
   'folding',
   'healing',
@@ -64,6 +66,8 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
         input.request.index === input.request.pieces - 1 &&
         node.shards.get(input.request.shard)?.phase.kind === 'asking'
       )
+    case 'package claimed':
+      return input.kind === 'appended' && input.result.kind === 'stored' && isOverPackage(node.shards.get(input.shard))
     case 'effects waiting':
       return (
         input.kind === 'appended' &&
@@ -82,6 +86,9 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return some(node, ({ phase }) => nameOf(phase) === situation)
   }
 }
+
+const isOverPackage = (shard: Shard | undefined): boolean =>
+  shard?.phase.kind === 'claiming' && typeof shard.phase.over?.handoff === 'string'
 
 function some({ shards }: NodeState, is: (shard: Shard) => boolean): boolean {
   for (const shard of shards.values()) if (is(shard)) return true

@@ -257,12 +257,15 @@ export class Fate {
     const { timeline, plan } = this.world
     const stream = pick(random, [streams.control, streams.shards, streams.shards, undefined])
     // Who is alone is to refuse much.
-    const how = plan.nodes === 1 ? 'full' : pick(random, ['lost', 'held', 'unanswered', 'full'] as const)
+    const isFull = plan.nodes === 1 || (plan.faults.lateAnswers > 0 && random.next() < 0.5)
+    const how = isFull ? 'full' : pick(random, ['lost', 'held', 'unanswered', 'full'] as const)
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
     const next = random.next()
-    // Where the disk is full the node itself goes on; the operator sends it away.
+    // Where the disk is full the node itself goes on; as a rule not for long.
     victim.wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs }
-    if (how === 'full' && next < 0.5 && plan.nodes > 1) this.leave(victim, 'asked by an operator', random)
+    if (how !== 'full' || plan.nodes === 1) return
+    if (next < 0.3) this.leave(victim, 'asked by an operator', random)
+    else if (next < 0.8) timeline.at(untilMs, () => !this.over && this.crash(victim, random))
   }
 
   private outage(random: Random): void {
@@ -284,20 +287,25 @@ export class Fate {
   }
 
   private loseTail(random: Random): void {
-    const { timeline, plan, disk } = this.world
+    const { timeline, plan, disk, ambushes } = this.world
     const lostMs = between(random, 0, plan.faults.lostTailMsMax)
     const awayMs = between(random, 5, plan.timing.leaseMs)
     if (this.unsynced) return
     this.unsynced = true
     const synced = disk.copy()
-    const inTheMiddle = random.next() < 0.5
+    const next = random.next()
+    const sinceMs = between(random, 1, 100)
+    let isLost = false
     timeline.in(lostMs, () => {
-      if (inTheMiddle) this.world.ambushes.lay('commit in flight', lose)
+      if (next < 0.4) ambushes.lay('commit in flight', lose)
+      else if (next < 0.8) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
       else lose()
+      timeline.in(1_000, lose)
     })
     const lose = (): void => {
+      if (this.over || isLost) return
+      isLost = true
       this.unsynced = false
-      if (this.over) return
       disk.restore(synced)
       // Some are back later than others: until then they know nothing of it.
       for (const process of this.living) {

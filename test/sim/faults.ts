@@ -217,7 +217,7 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
     add('lost tail', lossMs)
     strike('lost tail', 1, 2_500)
     // Who owned what is among the newest records where it has just changed.
-    if (random.next() < 0.5) add(pick(random, ['join', 'leave', 'crash']), lossMs + between(random, -500, 500))
+    if (random.next() < 0.8) add(pick(random, ['join', 'join', 'leave', 'crash']), lossMs + between(random, -500, 500))
   } else {
     strike('deadly event', 1)
     strike('twin', 1)

@@ -5,6 +5,7 @@
  *      npm run sim:mutants -- --only foreign-package         some
  *      npm run sim:mutants -- --seeds 500 --from 1000        other seeds
  *      npm run sim:mutants -- --write                        and the table in src/README.md
+ *      npm run sim:mutants -- --only NAME --scenario         and the smallest plan that shows it, in scenarios/NAME.json
  *
  *  A patch that no seed notices, or that does not apply any more, is a failure. A run that breaks its process or never ends counts
  *  as noticed. A seed that fails without any planted bug counts for nothing and is a failure of its own.
@@ -20,6 +21,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { applyPatch, type Patch, readPatches } from './mutants/patches.ts'
 import type { Told } from './mutants/worker.ts'
+import { drawPlan, type Plan } from './plan.ts'
+import { boundsDefault, ruleOf, shrink } from './shrink.ts'
 
 /** One copy of the code, with a bug in it or without. */
 interface Copy {
@@ -58,6 +61,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     write: { type: 'boolean', default: false },
+    scenario: { type: 'boolean', default: false },
   },
 })
 const from = Number(values.from)
@@ -124,6 +128,7 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       while (hasSeeds(mutant)) await tryNext(mutant)
       if (--mutant.workers > 0) continue
       open.delete(mutant)
+      if (values.scenario) await writeScenario(mutant)
       removeCopy(mutant.copy)
       conclude(verdictOf(mutant))
     }
@@ -135,6 +140,18 @@ async function judgeAll(): Promise<readonly Verdict[]> {
 
 function hasSeeds({ nextSeed, caught }: Mutant): boolean {
   return nextSeed < end && caught === undefined
+}
+
+/** What is left of its plan shows the mistake by the same rule, and nothing without it. */
+async function writeScenario({ patch, copy, caught }: Mutant): Promise<void> {
+  if (caught === undefined) return
+  const rule = ruleOf(caught.found)
+  const fails = async (plan: Plan): Promise<boolean> => {
+    const found = await run(copy, plan)
+    return found !== undefined && ruleOf(found) === rule && (await run(original, plan)) === undefined
+  }
+  const { plan } = await shrink(drawPlan(caught.seed), fails, boundsDefault)
+  writeFileSync(join(repository, `test/sim/scenarios/${patch.name}.json`), `${JSON.stringify(plan, undefined, 2)}\n`)
 }
 
 async function tryNext(mutant: Mutant): Promise<void> {
@@ -183,8 +200,8 @@ function removeCopy({ root, idle }: Copy): void {
   rmSync(root, { recursive: true, force: true })
 }
 
-/** What the seed reports there first, if anything. */
-async function run(copy: Copy, seed: number): Promise<string | undefined> {
+/** What the seed, or the plan, reports there first, if anything. */
+async function run(copy: Copy, given: number | Plan): Promise<string | undefined> {
   const worker = copy.idle.pop() ?? startWorker(copy.root)
   const { process: child } = worker
   await worker.ready
@@ -202,7 +219,7 @@ async function run(copy: Copy, seed: number): Promise<string | undefined> {
       if (told === 'ended') conclude('its process ends', 'dead')
       else if (told.kind === 'over') conclude(told.found, 'alive')
     }
-    if (child.connected) child.send(seed)
+    if (child.connected) child.send(given)
     else conclude('its process has ended', 'dead')
   })
 }

@@ -1,6 +1,7 @@
-/** Worker: runs seeds in the copy that it lies in, one after the other, as its parent names them. What breaks the process itself is
+/** Worker: runs seeds in the copy that it lies in, one after the other, as its parent names them; or a plan in the place of a seed. What breaks the process itself is
  *  told as well: a planted bug may do that. */
 
+import type { Plan } from '../plan.ts'
 import { simulate } from '../simulation.ts'
 
 export type Told = { readonly kind: 'ready' } | { readonly kind: 'over'; readonly found: string | undefined }
@@ -11,8 +12,9 @@ process.on('uncaughtException', (thrown: unknown) => {
   process.send!({ kind: 'over', found: `it throws: ${textOf(thrown)}` } satisfies Told, () => process.exit(1))
 })
 
-process.on('message', (seed: number) => {
-  simulate(seed).then(
+process.on('message', (given: number | Plan) => {
+  const run = typeof given === 'number' ? simulate(given) : simulate(given.seed, { plan: given })
+  run.then(
     ({ violations }) => tell({ kind: 'over', found: violations[0] }),
     (thrown: unknown) => tell({ kind: 'over', found: `the run throws: ${textOf(thrown)}` }),
   )
