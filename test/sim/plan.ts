@@ -71,6 +71,7 @@ function alone(plan: Plan): Plan {
   const { leaseMs } = plan.timing
   return {
     ...plan,
+    endsCold: false,
     nodes: 1,
     actors: 6,
     callsPerSecond: plan.callsPerSecond + 6,

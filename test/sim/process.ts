@@ -191,7 +191,9 @@ export class Process {
     this.#saw({ kind: 'heard', life: this.life, event })
     if (event.kind === 'history broken' && this.#world.plan.world !== 'forgetful broker')
       this.#world.witness.violation(`${this.life.node}: ${event.reason}`)
-    if (event.kind === 'left' || event.kind === 'refused') this.clock.soon(() => this.kill(event.kind))
+    // As the shipped node flushes what it has said before it goes, and hears what was on its way to it.
+    if (event.kind === 'left') this.clock.after(flushMs, () => this.kill('left'))
+    if (event.kind === 'refused') this.clock.soon(() => this.kill('refused'))
   }
 
   #listener(listener: Pick<HostListener, 'internal'>): HostListener {
@@ -283,3 +285,6 @@ export class Process {
     if (this.state !== 'ended') this.#world.witness.saw(observation)
   }
 }
+
+/** A round trip to the broker. */
+const flushMs = 15
