@@ -83,7 +83,6 @@ function alone(plan: Plan): Plan {
         (share, seed): Blow => ({ kind: 'writes stall', atMs: share * plan.troubleMs, seed }),
       ),
     ],
-    endsCold: false,
   }
 }
 
