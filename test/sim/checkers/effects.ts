@@ -40,7 +40,7 @@ export class Effects implements Checker {
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)
     for (const wish of wishes)
-      if (this.acted.has(wish.mark) && neverRan(wish))
+      if (this.acted.has(wish.mark) && neverRan(wish) && !this.mayLose(keyOf(wish)))
         this.witness.violation(
           `O1: ${wish.mark} was refused by ${keyOf(wish)}, which means that it did not run, and its action was performed`,
         )

@@ -58,7 +58,8 @@ export class Losses implements Checker {
   saw(seen: Observation, atMs: number): void {
     switch (seen.kind) {
       case 'forgotten':
-        this.startedMs = atMs
+        // A store that has lost everything is as good as new: who begins there need not wait.
+        this.startedMs = [...this.logs.keys()].some((name) => seen.tailOf(name) > 0) ? atMs : -Infinity
         this.told.forEach((told, boot) => this.told.set(boot, { ...told, server: '', mayBeDead: false }))
         return this.forget(seen.tailOf)
       case 'act':
