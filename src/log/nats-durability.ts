@@ -4,6 +4,7 @@
 
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
 import { compare, type NatsConnection, parseSemVer } from '@nats-io/transport-node'
+import { sleep, systemClock } from '../base/clock.ts'
 import { NatsLink } from '../transport/nats-link.ts'
 import { JetStreamApi, reasonOf } from './jetstream-api.ts'
 import { GodwitError } from '../base/errors.ts'
@@ -19,6 +20,7 @@ export interface Durability {
 /** Before it, a server refuses a configuration with `sync_interval: always`. */
 const syncSince = parseSemVer('2.10.0')
 const infoMsMax = 5_000
+const retryMs = 100
 
 /** `told` is what the operator says about the server's `sync_interval`: 'fsync' for `always`. */
 export async function storeDurability(
@@ -28,10 +30,16 @@ export async function storeDurability(
 ): Promise<Durability> {
   const link = new NatsLink(connection)
   try {
-    const answer = await new JetStreamApi(link, stream).call<StreamInfo>('STREAM.INFO', undefined, infoMsMax)
-    if (answer.kind !== 'done')
-      throw new GodwitError('UNAVAILABLE', `stream ${stream} cannot be read: ${reasonOf(answer)}`)
-    return judge(answer.value.config, connection.info?.version, told)
+    const api = new JetStreamApi(link, stream)
+    const deadlineMs = systemClock.now().monoMs + infoMsMax
+    for (;;) {
+      const answer = await api.call<StreamInfo>('STREAM.INFO', undefined, infoMsMax)
+      if (answer.kind === 'done') return judge(answer.value.config, connection.info?.version, told)
+      // Of several servers one may not have heard yet of a stream that another one has just created.
+      if (systemClock.now().monoMs > deadlineMs)
+        throw new GodwitError('UNAVAILABLE', `stream ${stream} cannot be read: ${reasonOf(answer)}`)
+      await sleep(systemClock, retryMs)
+    }
   } finally {
     link.close()
   }
