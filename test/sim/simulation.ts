@@ -87,6 +87,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     owners,
     new Records(witness),
     new Pace(witness),
+    promptness,
     wholeness,
     delays,
     effects,
