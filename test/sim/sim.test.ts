@@ -6,7 +6,7 @@ import { simulate } from './simulation.ts'
 
 const fixedSeeds = Array.from({ length: 60 }, (_, i) => i + 1)
 const freshFrom = Date.now() % 1_000_000_000
-const freshMax = 60
+const freshMax = 20
 const freshMsMax = 15_000
 
 async function holds(seed: number): Promise<string | undefined> {
