@@ -32,7 +32,7 @@ export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
     shard.parting.set(next.actor, node.nowMs + releaseMsOf(node, next.actor))
   }
   if (shard.phase.kind !== 'owned' || shard.waitsForCommit || isFull(node, shard.batch)) return undefined
-  return internalTurn(node, shard) ?? timerTurn(node, shard) ?? wakeNext(node, shard) ?? frameTurn(node, shard)
+  return internalTurn(shard) ?? timerTurn(node, shard) ?? wakeNext(shard) ?? frameTurn(node, shard)
 }
 
 /** An actor's children, or the machine itself, sent it an event. */
@@ -74,13 +74,13 @@ export function restoreActor(
 
 // ---- turns
 
-function internalTurn(node: NodeState, shard: Shard): Effect | undefined {
+function internalTurn(shard: Shard): Effect | undefined {
   for (;;) {
     const actor = shard.internals.shift()
     if (actor === undefined) return undefined
     const entry = shard.actors.get(actor)
     // What a sleeping actor was sent is sent again when its children run again.
-    if (entry?.awake) return takeTurn(node, shard, actor, entry, { kind: 'internal' }, false)
+    if (entry?.awake) return takeTurn(shard, actor, entry, { kind: 'internal' }, false)
   }
 }
 
@@ -89,18 +89,18 @@ function timerTurn(node: NodeState, shard: Shard): Effect | undefined {
     const actor = takeDue(node, shard)
     if (actor === undefined) return undefined
     const entry = shard.actors.get(actor)!
-    if (entry.status === 'active') return takeTurn(node, shard, actor, entry, { kind: 'timers' }, false)
+    if (entry.status === 'active') return takeTurn(shard, actor, entry, { kind: 'timers' }, false)
   }
 }
 
-function wakeNext(node: NodeState, shard: Shard): Effect | undefined {
+function wakeNext(shard: Shard): Effect | undefined {
   for (const actor of shard.wakes) {
     shard.wakes.delete(actor)
     const entry = shard.actors.get(actor)
     if (entry === undefined || entry.awake || entry.status !== 'active' || entry.stored === undefined) continue
     entry.awake = true
-    const elapsedMs = Math.max(0, node.nowMs - entry.storedAtMs)
-    return { kind: 'wake', actor, stored: entry.stored, elapsedMs, epoch: shard.epoch }
+    const { stored, storedAtMs } = entry
+    return { kind: 'wake', actor, stored, storedAtMs, epoch: shard.epoch }
   }
   return undefined
 }
@@ -131,7 +131,7 @@ function open(node: NodeState, shard: Shard, delivery: Delivery): Effect | undef
   if (isEnding(shard, key, entry)) return waitForCommit(shard, delivery)
   switch (delivery.op) {
     case 'get':
-      return entry === undefined ? notFound(node, shard, delivery) : readTurn(node, shard, key, entry, delivery)
+      return entry === undefined ? notFound(node, shard, delivery) : readTurn(shard, key, entry, delivery)
     case 'locate':
       return entry === undefined ? notFound(node, shard, delivery) : locate(node, shard, key, entry, delivery)
     default:
@@ -213,7 +213,7 @@ function again(
       delivery,
       refuse('INTERNAL', `the request was processed, and ${key}, whose state was its answer, is gone`),
     )
-  return readTurn(node, shard, key, entry, delivery, { handled: known.state.answer === 'view' })
+  return readTurn(shard, key, entry, delivery, { handled: known.state.answer === 'view' })
 }
 
 function spawn(
@@ -256,7 +256,7 @@ function spawn(
   }
   shard.actors.set(key, begun)
   shard.opened = { delivery, request }
-  return takeTurn(node, shard, key, begun, { kind: 'start', input: delivery.body }, false)
+  return takeTurn(shard, key, begun, { kind: 'start', input: delivery.body }, false)
 }
 
 function stop(node: NodeState, shard: Shard, key: ActorKey, entry: Entry | undefined, request: Request): undefined {
@@ -295,7 +295,6 @@ function takeEvent(
   addRequest(shard.requests, request)
   shard.opened = { delivery, request }
   return takeTurn(
-    node,
     shard,
     key,
     entry,
@@ -305,7 +304,6 @@ function takeEvent(
 }
 
 function readTurn(
-  node: NodeState,
   shard: Shard,
   key: ActorKey,
   entry: Entry,
@@ -313,7 +311,7 @@ function readTurn(
   asked?: { readonly handled: boolean },
 ): Effect {
   shard.opened = { delivery }
-  return takeTurn(node, shard, key, entry, { kind: 'read', ...(asked && { again: asked }) }, true)
+  return takeTurn(shard, key, entry, { kind: 'read', ...(asked && { again: asked }) }, true)
 }
 
 function locate(node: NodeState, shard: Shard, actor: ActorKey, entry: Entry, delivery: Delivery): undefined {
@@ -321,18 +319,9 @@ function locate(node: NodeState, shard: Shard, actor: ActorKey, entry: Entry, de
   follow(node, shard, entry.changedIn, { kind: 'answer', actor, waiter: waiterOf(delivery), body: encode(located) })
 }
 
-function takeTurn(
-  node: NodeState,
-  shard: Shard,
-  actor: ActorKey,
-  entry: Entry,
-  cause: Cause,
-  wantsView: boolean,
-): Effect {
+function takeTurn(shard: Shard, actor: ActorKey, entry: Entry, cause: Cause, wantsView: boolean): Effect {
   const from =
-    entry.awake || entry.stored === undefined
-      ? undefined
-      : { stored: entry.stored, elapsedMs: Math.max(0, node.nowMs - entry.storedAtMs) }
+    entry.awake || entry.stored === undefined ? undefined : { stored: entry.stored, storedAtMs: entry.storedAtMs }
   const trace = shard.opened?.delivery.trace
   const turn: Turn = {
     actor,

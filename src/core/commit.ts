@@ -59,16 +59,16 @@ export function beginCommit(node: NodeState, shard: Shard): 'begun' | 'idle' {
       if (entry.committed === undefined) seeds.push(actor)
     } else if (entry.awake) actors.push(actor)
   }
-  node.out.push({ kind: 'collect', shard: shard.name, purpose: 'commit', actors, seeds })
+  node.out.push({ kind: 'collect', shard: shard.name, purpose: 'commit', atMs: node.nowMs, actors, seeds })
   return 'begun'
 }
 
 /** The host's actors as they are, for the batch that `beginCommit` set in flight. */
-export function appendCommit(node: NodeState, shard: Shard, collected: readonly Collected[]): void {
+export function appendCommit(node: NodeState, shard: Shard, collected: readonly Collected[], atMs: number): void {
   const batch = shard.inFlight!
   node.work.ready.add(shard.name)
   for (const [actor, stored] of collected)
-    if (keepStored(node, shard, actor, stored) === 'refused') takeBack(node, shard, batch, actor, stored as Refusal)
+    if (keepStored(shard, actor, stored, atMs) === 'refused') takeBack(node, shard, batch, actor, stored as Refusal)
   refuseTooLarge(node, shard, batch)
   postponeWhatDoesNotFit(node, shard, batch)
   if (isEmpty(batch)) {
@@ -245,18 +245,18 @@ function move<T>(from: T[], to: T[], chosen: (item: T) => boolean): void {
   from.push(...stay)
 }
 
-/** Notes an actor as the host gave it. 'refused': it holds what cannot be stored. */
+/** Notes an actor as the host gave it, as it was at `atMs`. 'refused': it holds what cannot be stored. */
 export function keepStored(
-  node: NodeState,
   shard: Shard,
   actor: ActorKey,
   stored: StoredActor | Refusal,
+  atMs: number,
 ): 'kept' | 'refused' {
   if ('code' in stored) return 'refused'
   const entry = shard.actors.get(actor)
   if (entry === undefined) return 'kept'
   entry.stored = stored
-  entry.storedAtMs = node.nowMs
+  entry.storedAtMs = atMs
   return 'kept'
 }
 

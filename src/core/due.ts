@@ -7,18 +7,11 @@ import type { StoredActor } from '../protocol/turn.ts'
 import type { Due, Entry, NodeState, Shard } from './state.ts'
 
 /** When the next delayed transition of an actor is due that was stored at `storedAtMs`. */
-export const dueOf = (stored: StoredActor, storedAtMs: number): number | undefined =>
-  stored.dueInMs === undefined ? undefined : storedAtMs + stored.dueInMs
+export const dueOf = (stored: StoredActor, storedAtMs: number): number => storedAtMs + (stored.dueInMs ?? Infinity)
 
-/** The actor's next delayed transition is at `dueAtMs`, or there is none. */
-export function armDue(
-  node: NodeState,
-  shard: Shard,
-  actor: ActorKey,
-  entry: Entry,
-  dueAtMs: number | undefined,
-): void {
-  entry.dueAtMs = dueAtMs ?? Infinity
+/** The actor's next delayed transition is at `dueAtMs`; infinite when there is none. */
+export function armDue(node: NodeState, shard: Shard, actor: ActorKey, entry: Entry, dueAtMs: number): void {
+  entry.dueAtMs = dueAtMs
   if (entry.dueAtMs >= entry.queuedAtMs) return
   entry.queuedAtMs = entry.dueAtMs
   push(shard.due, { atMs: entry.dueAtMs, actor })

@@ -66,6 +66,7 @@ export type Input =
       readonly kind: 'collected'
       readonly shard: ShardName
       readonly purpose: CollectPurpose
+      readonly atMs: number
       readonly actors: readonly Collected[]
     }
   | { readonly kind: 'internal'; readonly actor: ActorKey }
@@ -125,7 +126,7 @@ export type Effect =
       readonly kind: 'wake'
       readonly actor: ActorKey
       readonly stored: StoredActor
-      readonly elapsedMs: number
+      readonly storedAtMs: number
       readonly epoch: number
     }
   /** Ask the host for these actors as they are; `collected` comes in the same breath. */
@@ -133,6 +134,8 @@ export type Effect =
       readonly kind: 'collect'
       readonly shard: ShardName
       readonly purpose: CollectPurpose
+      /** What remains of their delays is counted from here. */
+      readonly atMs: number
       readonly actors: readonly ActorKey[]
       readonly seeds: readonly ActorKey[]
     }

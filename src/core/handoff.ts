@@ -164,7 +164,14 @@ function becomeStopping(node: NodeState, shard: Shard, phase: Draining): void {
   // A sleeping one too, if it is live: what it held when an earlier move was given up may not have let go yet.
   const holding = [...shard.actors].filter(([, entry]) => entry.awake || entry.live)
   const volatile = holding.filter(([, entry]) => entry.awake && entry.durability === 'volatile').map(([actor]) => actor)
-  node.out.push({ kind: 'collect', shard: shard.name, purpose: 'package', actors: volatile, seeds: [] })
+  node.out.push({
+    kind: 'collect',
+    shard: shard.name,
+    purpose: 'package',
+    atMs: node.nowMs,
+    actors: volatile,
+    seeds: [],
+  })
   const actors = [...holding.map(([actor]) => actor), ...shard.parting.keys()]
   let graceMs = 0
   for (const actor of actors) graceMs = Math.max(graceMs, releaseMsOf(node, actor))
@@ -177,8 +184,8 @@ export const releaseMsOf = (node: NodeState, actor: ActorKey): number =>
   node.config.types.get(addressOf(actor).type)?.releaseTimeoutMs ?? 0
 
 /** Live state of volatile actors, for the package. */
-export function onPackageCollected(node: NodeState, shard: Shard, collected: readonly Collected[]): void {
-  for (const [actor, stored] of collected) keepStored(node, shard, actor, stored)
+export function onPackageCollected(shard: Shard, collected: readonly Collected[], atMs: number): void {
+  for (const [actor, stored] of collected) keepStored(shard, actor, stored, atMs)
 }
 
 /** The children have let go, or have not. */

@@ -182,10 +182,10 @@ function takeForShard(node: NodeState, input: ShardInput): void {
     case 'turned':
       return onTurned(node, shard, input.turn, input.result)
     case 'collected':
-      if (input.purpose === 'commit') return appendCommit(node, shard, input.actors)
+      if (input.purpose === 'commit') return appendCommit(node, shard, input.actors, input.atMs)
       return input.purpose === 'sleep'
-        ? onSleepCollected(node, shard, input.actors)
-        : onPackageCollected(node, shard, input.actors)
+        ? onSleepCollected(node, shard, input.actors, input.atMs)
+        : onPackageCollected(shard, input.actors, input.atMs)
     case 'released':
       return onReleased(node, shard, input.token, input.stuck)
     case 'package sent':

@@ -21,7 +21,7 @@ export function onTurned(node: NodeState, shard: Shard, turn: Turn, result: Turn
   shard.opened = undefined
   const entry = shard.actors.get(turn.actor)
   if (entry === undefined) return
-  armDue(node, shard, turn.actor, entry, result.dueInMs === undefined ? undefined : node.nowMs + result.dueInMs)
+  armDue(node, shard, turn.actor, entry, result.dueAtMs)
   if (result.outcome.kind === 'failed') return onFailed(node, shard, turn, result.outcome.why, opened)
 
   entry.awake = true

@@ -55,7 +55,7 @@ function fallAsleep(node: NodeState): void {
     const actors = sleepers.map(([actor]) => actor)
     const stopping = stoppingActors(shard).filter((actor) => !isHeld(node, actor))
     if (actors.length + stopping.length === 0) continue
-    node.out.push({ kind: 'collect', shard: shard.name, purpose: 'sleep', actors, seeds: [] })
+    node.out.push({ kind: 'collect', shard: shard.name, purpose: 'sleep', atMs: node.nowMs, actors, seeds: [] })
     // From here on the host has none of them: a commit that begins in this very step takes what is collected here.
     for (const [, entry] of sleepers) {
       entry.awake = false
@@ -79,13 +79,13 @@ const hasChildren = ({ awake, live, committed }: Entry): boolean =>
 const isHeld = (node: NodeState, actor: ActorKey): boolean =>
   node.config.types.get(addressOf(actor).type)?.onLeaseLost === 'hold'
 
-export function onSleepCollected(node: NodeState, shard: Shard, collected: readonly Collected[]): void {
+export function onSleepCollected(node: NodeState, shard: Shard, collected: readonly Collected[], atMs: number): void {
   for (const [actor, stored] of collected) {
     const dozing = shard.actors.get(actor)
     // In the step that put it to sleep its last turns may have been undone.
     if (dozing?.dozing !== true) continue
     dozing.dozing = false
-    if (keepStored(node, shard, actor, stored) === 'refused')
+    if (keepStored(shard, actor, stored, atMs) === 'refused')
       takeBack(node, shard, shard.batch, actor, stored as Refusal)
     const entry = shard.actors.get(actor)
     if (entry === undefined) continue

@@ -43,8 +43,8 @@ export interface Turn {
   /** The claim under which the turn runs; the fencing token that effects see. */
   readonly epoch: number
   readonly cause: Cause
-  /** Wakes the actor first, from what was stored and the time that passed since. Left out when it is live, or begins. */
-  readonly from?: { readonly stored: StoredActor; readonly elapsedMs: number }
+  /** Wakes the actor first, from what was stored, and when that was by the monotonic clock of this process. Left out when it is live, or begins. */
+  readonly from?: { readonly stored: StoredActor; readonly storedAtMs: number }
   /** W3C `traceparent` of the request. */
   readonly trace?: string
   /** The asker wants the public view of the state after this turn, if the machine gives no reply of its own. */
@@ -61,8 +61,8 @@ export interface TurnResult {
   readonly changed: boolean
   readonly status: StoredActor['status']
   readonly live: boolean
-  /** Until the next delayed transition. */
-  readonly dueInMs?: number
+  /** When the next delayed transition is due, by the monotonic clock of this process; infinite when there is none. */
+  readonly dueAtMs: number
   /** The machine keeps the request open (`keepReply`) and will answer in a later turn. */
   readonly kept: boolean
   /** The encoded answer to the request of this turn: the machine's own reply, or the view if it was wanted. */
@@ -79,10 +79,10 @@ export interface TurnResult {
 export interface Host {
   take(turn: Turn): TurnResult
   /** Wakes an actor that must be live and takes no turn: its children start. */
-  wake(actor: ActorKey, stored: StoredActor, elapsedMs: number, epoch: number): void
-  /** The actor as it is now, to be stored; a refusal (`ACTOR_FAILED`) if it holds what cannot be encoded, and must be undone.
+  wake(actor: ActorKey, stored: StoredActor, storedAtMs: number, epoch: number): void
+  /** The actor as it is, to be stored at `atMs`, from which its delays are counted, however long the process stood still since (T1); a refusal (`ACTOR_FAILED`) if it holds what cannot be encoded, and must be undone.
    *  Only after a turn, never inside. */
-  store(actor: ActorKey): StoredActor | Refusal
+  store(actor: ActorKey, atMs: number): StoredActor | Refusal
   /** What the log keeps of a volatile actor: its input. Waking from it begins anew. */
   seed(actor: ActorKey): StoredActor
   /** Runs what the turn left to do, under the epoch that stands now. Only after its commit, only while the lease holds. */

@@ -80,20 +80,19 @@ export class Activation implements Stage {
     if (this.snapshot.status === 'error') throw this.snapshot.error
     if (this.definition.durability === 'volatile') this.#input = input
     this.#root.start()
-    this.livesFirst = this.live || this.delays.dueInMs() !== undefined
+    this.livesFirst = this.live || this.delays.dueAtMs() < Infinity
   }
 
   /** Goes on from a stored state; children that touch the outside begin at once. Throws if the state does not fit the machine. */
-  wake({ machine, delays = [], pending = [], input, livesFirst = false }: ActorState, elapsedMs: number): void {
+  wake({ machine, delays = [], pending = [], input, livesFirst = false }: ActorState, storedAtMs: number): void {
     this.#create({ snapshot: { stage: this, delays: this.delays, content: machine } })
     checkFit(machine!, this.#root)
     this.#input = input
     this.livesFirst = livesFirst
-    const { monoMs } = this.#world.clock.now()
     for (const { source, target, leftMs, ...delay } of delays) {
       const from = refAt(this.#root, source)
       const to = refAt(this.#root, target)
-      if (from && to) this.delays.arm({ ...delay, source: from, target: to, dueAtMs: monoMs + leftMs - elapsedMs })
+      if (from && to) this.delays.arm({ ...delay, source: from, target: to, dueAtMs: storedAtMs + leftMs })
     }
     for (const { target, event } of pending) {
       const to = refAt(this.#root, target)
@@ -105,13 +104,12 @@ export class Activation implements Stage {
     this.#waking = false
   }
 
-  /** Throws for what cannot be encoded. */
-  encode(): Uint8Array {
-    const { monoMs } = this.#world.clock.now()
+  /** As it stands at `atMs`. Throws for what cannot be encoded. */
+  encode(atMs: number): Uint8Array {
     const delays = [...this.delays.armed].flatMap(({ source, target, dueAtMs, ...delay }) => {
       const from = pathOf(source)
       const to = pathOf(target)
-      return from && to ? [{ ...delay, source: from, target: to, leftMs: dueAtMs - monoMs }] : []
+      return from && to ? [{ ...delay, source: from, target: to, leftMs: dueAtMs - atMs }] : []
     })
     const pending = this.#postponed.flatMap(({ target, bytes }) => {
       const to = pathOf(target)

@@ -71,11 +71,11 @@ export class Delays implements Scheduler {
     return armed
   }
 
-  dueInMs(): number | undefined {
-    if (this.#armed.size === 0) return undefined
+  /** When the earliest is due; infinite when there is none. */
+  dueAtMs(): number {
     let earliest = Infinity
     for (const { dueAtMs } of this.#armed.values()) if (dueAtMs < earliest) earliest = dueAtMs
-    return earliest === Infinity ? undefined : Math.max(0, earliest - this.#clock.now().monoMs)
+    return earliest
   }
 
   #disarm(chosen: (delay: Delay) => boolean): void {

@@ -128,13 +128,11 @@ const ranHandled = { kind: 'ran', handled: true } as const
 const ranUnhandled = { kind: 'ran', handled: false } as const
 
 /** The actor is as it was, or is not at all. */
-export function failed(why: Refusal, { status, live, dueInMs }: Standing = absent): TurnResult {
+export function failed(why: Refusal, standing: Standing = absent): TurnResult {
   return {
     outcome: { kind: 'failed', why },
     changed: false,
-    status,
-    live,
-    ...(dueInMs !== undefined && { dueInMs }),
+    ...standing,
     kept: false,
     answerIsView: false,
     answers: [],
@@ -142,18 +140,15 @@ export function failed(why: Refusal, { status, live, dueInMs }: Standing = absen
   }
 }
 
-export type Standing = Pick<StoredActor, 'status' | 'live' | 'dueInMs'>
+type Standing = Pick<TurnResult, 'status' | 'live' | 'dueAtMs'>
 
-const absent: Standing = { status: 'active', live: false }
+const absent: Standing = { status: 'active', live: false, dueAtMs: Infinity }
 
-export function standingOf(activation: Activation): Standing {
-  const dueInMs = activation.delays.dueInMs()
-  return {
-    status: activation.snapshot.status as StoredActor['status'],
-    live: activation.live,
-    ...(dueInMs !== undefined && { dueInMs }),
-  }
-}
+export const standingOf = (activation: Activation): Standing => ({
+  status: activation.snapshot.status as StoredActor['status'],
+  live: activation.live,
+  dueAtMs: activation.delays.dueAtMs(),
+})
 
 /** A context that cannot be encoded is not shown; storing it fails on its own. */
 function viewAnswer(activation: Activation, { cause }: Turn, handled: boolean): Uint8Array {

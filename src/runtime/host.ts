@@ -37,14 +37,18 @@ export function createHost({ definitions, listener, clock }: HostOptions): Host 
   const world: World = { clock, listener, stopping: new Map(), linger: lingering.add }
 
   function take(turn: Turn): TurnResult {
-    const { actor, from } = turn
+    const { actor } = turn
     const definition = types.get(addressOf(actor).type)
-    if (definition === undefined) return failed(unknownType(actor), from?.stored)
+    if (definition === undefined) return failed(unknownType(actor))
     if (turn.cause.kind === 'start') return start(definition, turn, turn.cause.input)
 
     const known = live.get(actor)
     const activation = known ?? wakeFor(definition, turn)
-    if (!(activation instanceof Activation)) return failed(activation, unfit.get(actor)?.stored)
+    if (!(activation instanceof Activation)) {
+      const { why, stored } = activation
+      // Nothing of it is due until it is looked at again.
+      return failed(why, { status: stored.status, live: stored.live, dueAtMs: Infinity })
+    }
     activation.epoch = turn.epoch
     const played = playTurn(activation, turn, turn.cause)
     // What slept before a turn that failed sleeps on, as the core believes it does.
@@ -65,20 +69,20 @@ export function createHost({ definitions, listener, clock }: HostOptions): Host 
     return result
   }
 
-  function wakeFor(definition: ActorDefinition, { actor, from, epoch }: Turn): Activation | Refusal {
+  function wakeFor(definition: ActorDefinition, { actor, from, epoch }: Turn): Activation | Unfit {
     const known = unfit.get(actor)
-    if (known !== undefined) return known.why
+    if (known !== undefined) return known
     assert(from !== undefined, `${actor} takes a turn and is neither live nor stored`)
-    return awaken(new Activation(world, definition, actor, epoch), from.stored, from.elapsedMs)
+    return awaken(new Activation(world, definition, actor, epoch), from.stored, from.storedAtMs)
   }
 
-  function wake(actor: ActorKey, stored: StoredActor, elapsedMs: number, epoch: number): void {
+  function wake(actor: ActorKey, stored: StoredActor, storedAtMs: number, epoch: number): void {
     const definition = types.get(addressOf(actor).type)
     if (definition === undefined || live.has(actor)) return
-    awaken(new Activation(world, definition, actor, epoch), stored, elapsedMs)
+    awaken(new Activation(world, definition, actor, epoch), stored, storedAtMs)
   }
 
-  function awaken(activation: Activation, stored: StoredActor, elapsedMs: number): Activation | Refusal {
+  function awaken(activation: Activation, stored: StoredActor, storedAtMs: number): Activation | Unfit {
     const { actor, definition } = activation
     try {
       const state = decodeState(stored.state)
@@ -88,7 +92,7 @@ export function createHost({ definitions, listener, clock }: HostOptions): Host 
       // Known before it wakes: its children may send events at once, and those must find it.
       live.set(actor, activation)
       if (state.machine === undefined) beginAnew(activation, state)
-      else activation.wake(state, elapsedMs)
+      else activation.wake(state, storedAtMs)
       return activation
     } catch (thrown) {
       live.delete(actor)
@@ -104,17 +108,21 @@ export function createHost({ definitions, listener, clock }: HostOptions): Host 
     performAll(activation, draft.effects)
   }
 
-  function becomeUnfit(actor: ActorKey, stored: StoredActor, why: Refusal): Refusal {
-    unfit.set(actor, { why, stored })
-    return why
+  function becomeUnfit(actor: ActorKey, stored: StoredActor, why: Refusal): Unfit {
+    const is = { why, stored }
+    unfit.set(actor, is)
+    return is
   }
 
-  function store(actor: ActorKey): StoredActor | Refusal {
+  function store(actor: ActorKey, atMs: number): StoredActor | Refusal {
     const known = unfit.get(actor)
     if (known !== undefined) return known.stored
     const activation = liveOne(actor)
     try {
-      return { durability: activation.definition.durability, state: activation.encode(), ...standingOf(activation) }
+      const { durability } = activation.definition
+      const { dueAtMs, ...standing } = standingOf(activation)
+      const dueInMs = Math.max(0, dueAtMs - atMs)
+      return { durability, state: activation.encode(atMs), ...standing, ...(dueInMs < Infinity && { dueInMs }) }
     } catch (thrown) {
       return refuse('ACTOR_FAILED', `${actor} holds what cannot be stored: ${messageOf(thrown)}`)
     }

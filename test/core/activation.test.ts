@@ -224,6 +224,20 @@ test('T1: a delayed transition fires when it is due, and the loop is told to com
   t.is(a.count(actor), 100)
 })
 
+test('T1: a delay is counted from the turn that armed it, also where the process stands still before it is told of it', (t) => {
+  const a = owned()
+  const { take } = a.host
+  a.host.take = (turn) => {
+    const result = take(turn)
+    a.world.nowMs += 150
+    return result
+  }
+
+  a.call('spawn', a.world.actorIn('main.0'), { afterMs: 400 })
+
+  t.is(a.all('alarm').at(-1)?.inMs, 250)
+})
+
 test('T1: an alarm is asked for, once', (t) => {
   const a = owned()
   a.call('spawn', a.world.actorIn('main.0'), { afterMs: 100 })

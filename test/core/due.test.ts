@@ -16,8 +16,7 @@ function shardWith(...actors: readonly string[]) {
       { status: 'active', durability: 'durable', state: new Uint8Array(0), live: false },
       0,
     )
-  const arm = (actor: string, atMs: number | undefined): void =>
-    armDue(node, shard, actor, shard.actors.get(actor)!, atMs)
+  const arm = (actor: string, atMs: number): void => armDue(node, shard, actor, shard.actors.get(actor)!, atMs)
   const due = (nowMs: number): readonly string[] => {
     node.nowMs = nowMs
     const taken: string[] = []
@@ -45,7 +44,7 @@ test('T1: a transition that moved later, or was disarmed, does not fire at its o
   arm('never', 100)
 
   arm('later', 500)
-  arm('never', undefined)
+  arm('never', Infinity)
 
   t.deepEqual(due(499), [])
   t.deepEqual(due(500), ['later'])
@@ -57,7 +56,7 @@ test('T1: a transition that moved earlier fires once, at its new time', (t) => {
   arm('a', 100)
 
   t.deepEqual(due(100), ['a'])
-  arm('a', undefined)
+  arm('a', Infinity)
   t.deepEqual(due(500), [])
 })
 
@@ -78,16 +77,16 @@ test('the heap agrees with a slow, obvious twin', (t) => {
 
   for (let round = 0; round < 2_000; round++) {
     const actor = names[Math.floor(random.next() * names.length)]!
-    const atMs = random.next() < 0.2 ? undefined : round + Math.floor(random.next() * 50)
+    const atMs = random.next() < 0.2 ? Infinity : round + Math.floor(random.next() * 50)
     arm(actor, atMs)
-    if (atMs === undefined) armed.delete(actor)
+    if (atMs === Infinity) armed.delete(actor)
     else armed.set(actor, atMs)
 
     const expected = [...armed].filter(([, at]) => at <= round).map(([name]) => name)
     t.deepEqual(due(round).toSorted(), expected.toSorted())
     for (const name of expected) {
       armed.delete(name)
-      arm(name, undefined)
+      arm(name, Infinity)
     }
   }
 })

@@ -646,7 +646,7 @@ test('a state that does not fit the machine is refused, and given back as it cam
   second.sleep(stored)
   t.is(second.ask({ type: 'GO' }).why?.code, 'ACTOR_FAILED')
   t.regex(second.ask({ type: 'GO' }).why!.message, /does not fit/)
-  t.deepEqual(second.host.store('v/a1'), stored)
+  t.deepEqual(second.host.store('v/a1', 0), stored)
 })
 
 test('a state whose child has no source any more is refused', (t) => {

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { assign, cancel, createMachine, raise, sendTo, setup } from 'xstate'
 import { decodeState } from '../../src/runtime/host-state.ts'
+import type { StoredActor } from '../../src/protocol/turn.ts'
 import { defineActor } from '../../src/runtime/definition.ts'
 import { rehearse } from './rehearsal.ts'
 
@@ -63,6 +64,19 @@ test('the commit holds what a turn arms, before its effects run', (t) => {
   r.ask({ type: 'GO' }, { commit: false })
   t.is(r.stored().dueInMs, 1000)
   t.is(decodeState(r.stored().state).delays?.length, 1)
+})
+
+test('what remains of a delay is counted from the moment that is told, not from when the host comes to it', (t) => {
+  const r = rehearse(waiter())
+  r.start()
+  r.ask({ type: 'GO' })
+  const askedMs = r.clock.now().monoMs
+  r.clock.advance(300)
+
+  const stored = r.host.store('waiter/a1', askedMs) as StoredActor
+
+  t.is(stored.dueInMs, 1000)
+  t.like(decodeState(stored.state).delays, [{ leftMs: 1000 }])
 })
 
 test('the deadline survives storing and waking, also when it passes meanwhile', (t) => {

@@ -34,6 +34,8 @@ export function manualClock(): ManualClock {
 }
 
 export interface Played extends TurnResult {
+  /** Until the next delayed transition. */
+  readonly dueInMs: number | undefined
   readonly turn: number
   /** The decoded answer: of an event its reply, of a read the view. */
   readonly said: any
@@ -86,16 +88,23 @@ export function rehearse(definition: ActorDefinition<any, any>, id = 'a1', clock
 
   function turn(cause: Cause, { wantsView = true, commit = true } = {}): Played {
     const number = ++turns
-    const from = asleep && { stored: asleep.stored, elapsedMs: clock.now().monoMs - asleep.sinceMs }
+    const from = asleep && { stored: asleep.stored, storedAtMs: asleep.sinceMs }
     const result = host.take({ actor, number, epoch: 7, cause, wantsView, ...(from && { from }) })
     if (result.outcome.kind === 'ran') {
       asleep = undefined
-      dueAtMs = result.dueInMs === undefined ? Infinity : clock.now().monoMs + result.dueInMs
+      dueAtMs = result.dueAtMs
     }
     if (commit && result.effects) host.perform(actor, number, 7)
     const decoded = result.answer && decode(result.answer)
     const said = result.answer && cause.kind === 'event' ? (decoded as Asked).reply : decoded
-    return { ...result, turn: number, said, why: result.outcome.kind === 'failed' ? result.outcome.why : undefined }
+    const dueInMs = result.dueAtMs === Infinity ? undefined : Math.max(0, result.dueAtMs - clock.now().monoMs)
+    return {
+      ...result,
+      dueInMs,
+      turn: number,
+      said,
+      why: result.outcome.kind === 'failed' ? result.outcome.why : undefined,
+    }
   }
 
   const self: Rehearsal = {
@@ -130,17 +139,18 @@ export function rehearse(definition: ActorDefinition<any, any>, id = 'a1', clock
     },
     stored() {
       if (asleep) return asleep.stored
-      const stored = host.store(actor)
+      const stored = host.store(actor, clock.now().monoMs)
       if ('code' in stored) throw new Error(stored.message)
       return stored
     },
     move(elapsedMs = 0) {
       const stored = self.stored()
+      const storedAtMs = clock.now().monoMs
       host.forget(actor)
       waiting = 0
       clock.advance(elapsedMs)
-      host.wake(actor, stored, elapsedMs, 8)
-      dueAtMs = stored.dueInMs === undefined ? Infinity : clock.now().monoMs + stored.dueInMs - elapsedMs
+      host.wake(actor, stored, storedAtMs, 8)
+      dueAtMs = storedAtMs + (stored.dueInMs ?? Infinity)
     },
     sleep(stored) {
       host.forget(actor)

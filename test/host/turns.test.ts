@@ -241,7 +241,7 @@ test('undo drops a turn and its effects; the actor wakes from what was stored be
   r.host.perform('counter/a1', second.turn, 7)
   r.host.perform('counter/a1', first.turn, 7)
   t.deepEqual(done, ['entered', 'n=2'])
-  const from = { stored, elapsedMs: 0 }
+  const from = { stored, storedAtMs: 0 }
   const again = r.host.take({
     actor: 'counter/a1',
     number: 9,
@@ -258,7 +258,7 @@ test('an actor that slept before a turn that fails sleeps on', (t) => {
   r.start({ from: 1 })
   r.sleep(r.stored())
   t.is(r.ask({ type: 'NEVER' }).why?.code, 'EVENT_REJECTED')
-  t.throws(() => r.host.store('counter/a1'), { message: /live/ })
+  t.throws(() => r.host.store('counter/a1', 0), { message: /live/ })
   t.is(r.ask({ type: 'INC' }).said.context.n, 2)
 })
 
@@ -270,7 +270,7 @@ test('a context that cannot be encoded is refused when it is stored', (t) => {
   const r = rehearse(defineActor({ type: 'grabs', machine }))
   r.start()
   t.is(r.tell({ type: 'GRAB' }).outcome.kind, 'ran')
-  t.like(r.host.store('grabs/a1'), { code: 'ACTOR_FAILED' })
+  t.like(r.host.store('grabs/a1', 0), { code: 'ACTOR_FAILED' })
 })
 
 test('a definition says what is wrong with it', (t) => {

@@ -67,8 +67,9 @@ export class Process {
       recordBytesMax: plan.recordBytesMax,
       die: () => this.#die(),
       acted: (actor, mark, epoch) => this.#saw({ kind: 'acted', life, actor, mark, epoch }),
-      armed: (actor, mark, delayMs) => this.#saw({ kind: 'armed', life, actor, mark, delayMs }),
-      fired: (actor, mark) => this.#saw({ kind: 'fired', life, actor, mark }),
+      armed: (actor, mark, delayMs) =>
+        this.#saw({ kind: 'armed', life, actor, mark, delayMs, heldMs: this.clock.heldMs }),
+      fired: (actor, mark) => this.#saw({ kind: 'fired', life, actor, mark, heldMs: this.clock.heldMs }),
       cancelled: (actor, mark) => this.#saw({ kind: 'cancelled', life, actor, mark }),
       hold: (actor, what, epoch) => {
         const hold = { life, actor, what, id: ++holds, epoch }
@@ -260,9 +261,9 @@ export class Process {
         act('perform', actor, epoch, `turn ${turn}`)
         host.perform(actor, turn, epoch)
       },
-      wake: (actor, stored, elapsedMs, epoch) => {
+      wake: (actor, stored, storedAtMs, epoch) => {
         act('wake', actor, epoch, '')
-        host.wake(actor, stored, elapsedMs, epoch)
+        host.wake(actor, stored, storedAtMs, epoch)
       },
     }
   }

@@ -46,8 +46,17 @@ export type Observation =
       readonly actor: string
       readonly mark: string
       readonly delayMs: number
+      /** By the clock of the process, which stands in the middle of a turn, it is that much later. */
+      readonly heldMs: number
     }
-  | { readonly kind: 'fired' | 'cancelled'; readonly life: Life; readonly actor: string; readonly mark: string }
+  | {
+      readonly kind: 'fired'
+      readonly life: Life
+      readonly actor: string
+      readonly mark: string
+      readonly heldMs: number
+    }
+  | { readonly kind: 'cancelled'; readonly life: Life; readonly actor: string; readonly mark: string }
   /** A plain action was performed. */
   | {
       readonly kind: 'acted'

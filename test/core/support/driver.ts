@@ -397,13 +397,13 @@ export class Driver {
         host.perform(effect.actor, effect.turn, effect.epoch)
         return this.tell({ kind: 'acted' })
       case 'wake':
-        host.wake(effect.actor, effect.stored, effect.elapsedMs, effect.epoch)
+        host.wake(effect.actor, effect.stored, effect.storedAtMs, effect.epoch)
         return this.tell({ kind: 'acted' })
       case 'collect': {
-        const { shard, purpose } = effect
-        const actors = effect.actors.map((actor) => [actor, host.store(actor)] as const)
+        const { shard, purpose, atMs } = effect
+        const actors = effect.actors.map((actor) => [actor, host.store(actor, atMs)] as const)
         const seeds = effect.seeds.map((actor) => [actor, host.seed(actor)] as const)
-        return this.tell({ kind: 'collected', shard, purpose, actors: [...actors, ...seeds] })
+        return this.tell({ kind: 'collected', shard, purpose, atMs, actors: [...actors, ...seeds] })
       }
       case 'undo':
         return host.undo(effect.actor, effect.turn)

@@ -69,7 +69,7 @@ export function countingHost(nowMs: () => number): CountingHost {
     if (turn.cause.kind === 'start') return start(turn, turn.cause.input)
     if (!machines.has(turn.actor)) {
       assert(turn.from !== undefined, `${turn.actor} takes a turn and is neither live nor stored`)
-      wakeFrom(turn.actor, turn.from.stored, turn.from.elapsedMs)
+      wakeFrom(turn.actor, turn.from.stored, turn.from.storedAtMs)
     }
     const machine = machines.get(turn.actor)!
     if (turn.cause.kind === 'event') return takeEvent(turn, machine, decode(turn.cause.event) as CounterEvent)
@@ -157,7 +157,7 @@ export function countingHost(nowMs: () => number): CountingHost {
       changed: said.changed,
       status: machine.counted.status ?? 'active',
       live: machine.counted.child ?? false,
-      ...(machine.dueMs !== undefined && { dueInMs: Math.max(0, machine.dueMs - nowMs()) }),
+      dueAtMs: machine.dueMs ?? Infinity,
       kept: open,
       ...(body !== undefined && { answer: encode(body) }),
       answerIsView: isView,
@@ -176,7 +176,7 @@ export function countingHost(nowMs: () => number): CountingHost {
       changed: false,
       status: machine?.counted.status ?? 'active',
       live: machine?.counted.child ?? false,
-      ...(machine?.dueMs !== undefined && { dueInMs: Math.max(0, machine.dueMs - nowMs()) }),
+      dueAtMs: machine?.dueMs ?? Infinity,
       kept: false,
       answerIsView: false,
       answers: [],
@@ -189,9 +189,9 @@ export function countingHost(nowMs: () => number): CountingHost {
     kept.set(turn.actor, turns.set(turn.number, act))
   }
 
-  function wakeFrom(actor: ActorKey, stored: StoredActor, elapsedMs: number): void {
+  function wakeFrom(actor: ActorKey, stored: StoredActor, storedAtMs: number): void {
     const counted = decode(stored.state) as Counted
-    const dueMs = stored.dueInMs === undefined ? undefined : nowMs() + stored.dueInMs - elapsedMs
+    const dueMs = stored.dueInMs === undefined ? undefined : storedAtMs + stored.dueInMs
     machines.set(actor, { counted, seed: stored, dueMs, runs: counted.child ?? false })
   }
 
@@ -201,7 +201,7 @@ export function countingHost(nowMs: () => number): CountingHost {
     return machine
   }
 
-  function store(actor: ActorKey): StoredActor | Refusal {
+  function store(actor: ActorKey, atMs: number): StoredActor | Refusal {
     const { counted, seed, dueMs } = machineOf(actor)
     if (counted.unstorable === true) return refuse('ACTOR_FAILED', `${actor} holds what cannot be stored`)
     return {
@@ -209,7 +209,7 @@ export function countingHost(nowMs: () => number): CountingHost {
       durability: seed.durability,
       state: encode(counted),
       live: counted.child ?? false,
-      ...(dueMs !== undefined && { dueInMs: Math.max(0, dueMs - nowMs()) }),
+      ...(dueMs !== undefined && { dueInMs: Math.max(0, dueMs - atMs) }),
     }
   }
 
@@ -227,8 +227,8 @@ export function countingHost(nowMs: () => number): CountingHost {
     take,
     store,
     forget,
-    wake: (actor, stored, elapsedMs) => {
-      if (!machines.has(actor)) wakeFrom(actor, stored, elapsedMs)
+    wake: (actor, stored, storedAtMs) => {
+      if (!machines.has(actor)) wakeFrom(actor, stored, storedAtMs)
     },
     seed: (actor) => ({ ...machineOf(actor).seed, status: machineOf(actor).counted.status ?? 'active' }),
     perform(actor, turn) {

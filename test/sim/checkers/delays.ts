@@ -96,17 +96,18 @@ export class Delays implements Checker {
   saw(seen: Observation, atMs: number): void {
     switch (seen.kind) {
       case 'armed': {
-        const firstMs = this.armed.get(seen.mark)?.firstMs ?? atMs
-        const { delayMs, actor } = seen
+        const { delayMs, actor, heldMs } = seen
+        const lastMs = atMs + heldMs
+        const firstMs = this.armed.get(seen.mark)?.firstMs ?? lastMs
         const { uncountedMs } = this.of(this.shardOf(actor))
-        const armed = { actor, firstMs, lastMs: atMs, delayMs, uncountedMs }
+        const armed = { actor, firstMs, lastMs, delayMs, uncountedMs }
         this.armed.set(seen.mark, armed)
         this.wait(actor, seen.mark)
         this.soonestMs = Math.min(this.soonestMs, this.dueMsOf(armed))
         return
       }
       case 'fired':
-        this.judgeFiring(seen, atMs)
+        this.judgeFiring(seen, atMs + seen.heldMs)
         return
       case 'cancelled':
         return
