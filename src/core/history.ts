@@ -171,8 +171,13 @@ export function tailIsChecked(node: NodeState, shard: string): void {
   history.tailsLeft.delete(shard)
   if (history.tailsLeft.size > 0) return
   // A reconnect in the middle of the wait for W does not end it.
-  if (history.check === 'tails' && node.nowMs < history.noResumingBeforeMs) beginTails(node, 'resume')
-  else if (history.check === 'tails' || history.check === 'resume') history.check = 'none'
+  if (history.check === 'tails' && history.noResumingBeforeMs > -Infinity) beginTails(node, 'resume')
+  else if (history.check === 'tails' || history.check === 'resume') becomeChecked(history)
+}
+
+function becomeChecked(history: History): void {
+  history.check = 'none'
+  history.noResumingBeforeMs = -Infinity
 }
 
 function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
@@ -181,12 +186,16 @@ function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
   history.tailsLeft.clear()
   for (const shard of node.shards.values())
     if (shard.epoch > 0 || shard.append !== undefined) history.tailsLeft.add(shard.name)
-  if (history.tailsLeft.size === 0) history.check = 'none'
+  if (history.tailsLeft.size === 0) becomeChecked(history)
   else readTails(node)
 }
 
 const waitsToResume = ({ history, nowMs }: NodeState): boolean =>
   history.check === 'resume' && nowMs < history.noResumingBeforeMs
+
+/** R2: the wait is over, and what is held must be claimed anew. */
+export const mustReclaim = ({ history, nowMs }: NodeState): boolean =>
+  history.check === 'resume' && history.noResumingBeforeMs > -Infinity && nowMs >= history.noResumingBeforeMs
 
 function readTails(node: NodeState): void {
   if (waitsToResume(node)) return

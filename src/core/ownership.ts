@@ -15,9 +15,9 @@ import { limits } from '../base/limits.ts'
 import type { AppendResult } from '../protocol/log-results.ts'
 import type { ClaimRecord, LogRecord, LogWeight, ShardState } from '../protocol/records.ts'
 import { restoreActor } from './activation.ts'
-import { beginAppend, isKnown, learnChain, onAppended, onTail, type Outcome, retryAppend } from './append.ts'
+import { beginAppend, learnChain, onAppended, onTail, type Outcome, retryAppend } from './append.ts'
 import { appendPointer, giveUpCheckpoint, isDue, onCheckpointAppended, startCheckpoint } from './checkpoint.ts'
-import { beginCommit, gatherAgain, hasUncommitted, markDirty, onCommitted, undoAll } from './commit.ts'
+import { beginCommit, hasUncommitted, markDirty, onCommitted, undoAll } from './commit.ts'
 import type { Logged } from './effects.ts'
 import { checkChain, fold, ownerOf, partsOf } from './fold.ts'
 import {
@@ -29,11 +29,12 @@ import {
   tickAsking,
   tickDraining,
 } from './handoff.ts'
-import { isChecked, mayClaim, mayWrite, tailIsChecked } from './history.ts'
+import { audit, becomeHealed, becomeWaiting, judgeLoss, seqOf, tickHealing } from './healing.ts'
+import { isChecked, mayClaim, mayWrite, mustReclaim, tailIsChecked } from './history.ts'
 import { isMember, isUp } from './membership.ts'
 import { restoreRequests } from './requests.ts'
-import { createShard, disown, lookAt, wakeLive } from './shard.ts'
-import type { Healing, NodeState, Package, Phase, ReleaseSeen, Shard } from './state.ts'
+import { becomeOwned, createShard, disown, lookAt } from './shard.ts'
+import type { NodeState, Package, Phase, ReleaseSeen, Shard } from './state.ts'
 import { recordHead } from './tokens.ts'
 import { isGone, readView } from './view.ts'
 
@@ -67,7 +68,7 @@ export function onTailRead(
     // What was asked for before the newest acknowledgement may be older without any loss: it is asked for again.
     if (outcome === 'open' && tail !== 'unknown' && seqOf(tail) < expected && !isChecked(node))
       return seqOf(tail) < known ? judgeLoss(node, shard, tail) : undefined
-    if (tail !== 'unknown') tailIsChecked(node, shard.name)
+    if (tail !== 'unknown' && !mustReclaim(node)) tailIsChecked(node, shard.name)
     return conclude(node, shard, record, outcome)
   }
   if (phase.kind === 'looking') {
@@ -331,70 +332,6 @@ function becomeUnpacked(node: NodeState, shard: Shard, known: Package, weight: L
   }
   becomeOwned(node, shard)
 }
-
-function becomeOwned(node: NodeState, shard: Shard): void {
-  shard.phase = { kind: 'owned' }
-  node.work.ready.add(shard.name)
-  node.work.reconcile = true
-  node.out.push({
-    kind: 'notify',
-    event: { kind: 'owned', shard: shard.name, epoch: shard.epoch, actors: shard.actors.size },
-  })
-}
-
-// ---- what is held against what the log says
-
-/** N5, R3, S6: the tail must be the last record that this node knows. */
-function audit(node: NodeState, shard: Shard, known: number, tail: Logged<LogRecord> | 'empty'): void {
-  if (shard.epoch === 0) return tailIsChecked(node, shard.name)
-  if (seqOf(tail) > shard.tailSeq) return disown(node, shard, 'somebody else appended to its log')
-  if (seqOf(tail) === shard.tailSeq && isKnown(shard, tail)) return tailIsChecked(node, shard.name)
-  // An append of this node may have been acknowledged while the tail was on its way: then it is asked for again.
-  const isLoss = seqOf(tail) < known || seqOf(tail) === shard.tailSeq
-  if (isLoss && !isChecked(node)) judgeLoss(node, shard, tail)
-}
-
-/** R3: an older record of this node's own chain means that the broker lost the newer ones; they are brought back by whoever
- *  still holds what was in them. Anything else means that the shard is somebody else's, or another history. */
-function judgeLoss(node: NodeState, shard: Shard, tail: Logged<LogRecord> | 'empty'): void {
-  const { kind } = shard.phase
-  const holdsState = kind === 'owned' || kind === 'draining' || kind === 'releasing' || kind === 'healing'
-  if (!holdsState || !isKnown(shard, tail)) return disown(node, shard, 'its log is not the one that this node wrote')
-  // Without a lease somebody else may have claimed it since, in records that are lost too, and run it now.
-  const lapsed = node.self.lapsed || node.history.check === 'resume'
-  gatherAgain(shard)
-  shard.append = undefined
-  shard.tailSeq = seqOf(tail)
-  giveUpCheckpoint(shard)
-  const notBeforeMs = lapsed ? node.nowMs + node.config.timing.waitMs : node.nowMs
-  shard.phase = { kind: 'healing', step: 'waiting', notBeforeMs }
-  tailIsChecked(node, shard.name)
-  tickHealing(node, shard, shard.phase)
-}
-
-function tickHealing(node: NodeState, shard: Shard, phase: Healing): void {
-  if (shard.append !== undefined) return
-  if (phase.step === 'checkpointing') {
-    if (shard.checkpoint.state.kind === 'ready') appendPointer(node, shard)
-    else if (shard.checkpoint.state.kind === 'idle') startCheckpoint(node, shard)
-  } else if (node.nowMs >= phase.notBeforeMs) {
-    phase.step = 'claiming'
-    beginAppend(node, shard, { ...recordHead(node, shard), kind: 'claim', epoch: 0, over: 'own stale claim' })
-  }
-}
-
-function becomeWaiting(phase: Healing, notBeforeMs: number): void {
-  phase.step = 'waiting'
-  phase.notBeforeMs = notBeforeMs
-}
-
-function becomeHealed(node: NodeState, shard: Shard): void {
-  node.out.push({ kind: 'notify', event: { kind: 'healed', shard: shard.name } })
-  becomeOwned(node, shard)
-  wakeLive(node, shard)
-}
-
-const seqOf = (tail: Logged<LogRecord> | 'empty'): number => (tail === 'empty' ? 0 : tail.seq)
 
 const isWanted = (node: NodeState, shard: Shard): boolean =>
   node.self.life.kind === 'member' && node.cluster.ring?.ownerOf(shard.name) === node.config.profile.id

@@ -78,3 +78,14 @@ export function wakeLive(node: NodeState, shard: Shard): void {
   for (const [actor, entry] of shard.actors) if (entry.live && !entry.awake) shard.wakes.add(actor)
   node.work.ready.add(shard.name)
 }
+
+/** Its state is all here, and its log ends with this node's claim or what it wrote since. */
+export function becomeOwned(node: NodeState, shard: Shard): void {
+  shard.phase = { kind: 'owned' }
+  node.work.ready.add(shard.name)
+  node.work.reconcile = true
+  node.out.push({
+    kind: 'notify',
+    event: { kind: 'owned', shard: shard.name, epoch: shard.epoch, actors: shard.actors.size },
+  })
+}

@@ -2,6 +2,7 @@
  *  end: who owns the shard, is everything that was acknowledged there, and did anything happen twice. */
 
 import test, { type ExecutionContext } from 'ava'
+import type { Logged } from '../../src/core/effects.ts'
 import type { Row } from '../../src/protocol/records.ts'
 import { beforeJoin, type Driver, settle, World } from './support/driver.ts'
 
@@ -445,6 +446,29 @@ test('R2: nobody claims the shard of a dead owner for W after a restart that may
   while (world.log().filter(({ kind }) => kind === 'claim').length === claims) world.pass(world.timing.tickMs)
 
   t.true(world.nowMs - restartedMs >= world.timing.waitMs)
+})
+
+test('R2: who was declared dead in records that are lost claims its shards anew; whoever had taken them over finds it there', (t) => {
+  const { world, a, actor } = counting(2)
+  const b = world.nodes.find((node) => node !== a)!
+  a.disconnect()
+  const row = world.broker.tail<Row>(`row.${a.id}`) as Logged<Row>
+  world.pass(6_000)
+  b.disconnect()
+  world.broker.lose('shard.main.0', 1)
+  world.broker.lose(`row.${a.id}`, 1)
+  world.broker.append(`row.${a.id}`, row.record, 0)
+  world.broker.server += 'x'
+
+  a.connect()
+  world.pass(2 * world.timing.waitMs)
+
+  a.expectEvent('healed')
+  t.is(a.count(actor), 3)
+  b.connect()
+  world.pass(2 * world.timing.waitMs)
+  b.rejectEvent('healed')
+  t.is(oneOwner(t, world).count(actor), 3)
 })
 
 test('R3: a claim in doubt over a record that is lost is given up, and the shard is looked at again', (t) => {

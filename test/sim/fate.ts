@@ -287,7 +287,7 @@ export class Fate {
   }
 
   private loseTail(random: Random): void {
-    const { timeline, plan, disk, ambushes } = this.world
+    const { timeline, plan, disk, ambushes, network } = this.world
     const lostMs = between(random, 0, plan.faults.lostTailMsMax)
     const awayMs = between(random, 5, plan.timing.leaseMs)
     if (this.unsynced) return
@@ -307,6 +307,7 @@ export class Fate {
       isLost = true
       this.unsynced = false
       disk.restore(synced)
+      network.lives++
       // Some are back later than others: until then they know nothing of it.
       for (const process of this.living) {
         const laterMs = random.next() < 0.3 ? between(random, 0, plan.timing.leaseMs) : between(random, 0, 20)

@@ -26,6 +26,8 @@ export class Network {
   faults: Faults
   /** The logs have no leader: who asks them gets no answer. */
   logsDown = false
+  /** Lives of the broker: what was on its way to one does not reach the next. */
+  lives = 1
   readonly coverage: Coverage
   private readonly wires = new Set<Wire>()
 
@@ -104,8 +106,9 @@ export class Wire {
   reach(delayMs: number, arrive: () => void): void {
     if (!this.outUp || this.closed) return
     const { network } = this
+    const { lives } = network
     network.timeline.in(delayMs + this.clock.heldMs, () => {
-      if (!this.outUp) return
+      if (!this.outUp || network.lives > lives) return
       if (network.logsDown) network.coverage.fault('call without a leader')
       else arrive()
     })
