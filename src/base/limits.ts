@@ -69,6 +69,8 @@ export const limits = {
   stuckRestMs: 10_000,
   /** After an actor outgrew its record with several events at once, a commit of its shard holds one turn for as long. */
   singlyMs: 2_000,
+  /** After the store had no room for a commit, the actors of its shard begin nothing by themselves for as long. */
+  fullRestMs: 500,
 } as const
 
 assert(

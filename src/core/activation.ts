@@ -32,6 +32,7 @@ export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
     shard.parting.set(next.actor, node.nowMs + releaseMsOf(node, next.actor))
   }
   if (shard.phase.kind !== 'owned' || shard.waitsForCommit || isFull(node, shard.batch)) return undefined
+  if (node.nowMs < shard.restsUntilMs) return frameTurn(node, shard)
   return internalTurn(shard) ?? timerTurn(node, shard) ?? wakeNext(shard) ?? frameTurn(node, shard)
 }
 

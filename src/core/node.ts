@@ -208,10 +208,9 @@ function tick(node: NodeState): void {
     sweepWaiting(node, shard)
     sweepRequests(shard.requests, node.nowMs)
     for (const [actor, untilMs] of shard.parting) if (untilMs <= node.nowMs) shard.parting.delete(actor)
-    const due = shard.due[0]
-    if (due === undefined) continue
-    node.work.ready.add(shard.name)
-    if (due.atMs > node.nowMs) node.work.soonestMs = Math.min(node.work.soonestMs, due.atMs)
+    const dueAtMs = shard.due[0]?.atMs ?? Infinity
+    if (dueAtMs < Infinity || shard.internals.length > 0 || shard.wakes.size > 0) node.work.ready.add(shard.name)
+    if (dueAtMs > node.nowMs) node.work.soonestMs = Math.min(node.work.soonestMs, dueAtMs)
   }
   dropStalePackages(node)
   reconcile(node)

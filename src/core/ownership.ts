@@ -248,6 +248,7 @@ function conclude(node: NodeState, shard: Shard, record: LogRecord, outcome: Out
     outcome === 'full'
       ? refuse('STORAGE_FULL', "the broker's storage is full; the event was undone. Make room, then send it again")
       : refuse('TOO_LARGE', 'the changes of the event do not fit into one record of the log; it was undone')
+  if (outcome === 'full') shard.restsUntilMs = node.nowMs + limits.fullRestMs
   undoAll(node, shard, why)
   progress(node, shard)
 }

@@ -26,6 +26,7 @@ export const createShard = (node: NodeState, name: ShardName, phase: Phase): Sha
     opened: undefined,
     waitsForCommit: false,
     singlyUntilMs: -Infinity,
+    restsUntilMs: -Infinity,
     performs: [],
     parting: new Map(),
     internals: [],

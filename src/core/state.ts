@@ -237,6 +237,8 @@ export interface Shard {
   waitsForCommit: boolean
   /** An actor outgrew its record with several events at once: until then a commit holds one turn. */
   singlyUntilMs: number
+  /** The store had no room: until then nobody acts but who is asked to, so that what was undone is not done over and over. */
+  restsUntilMs: number
   /** Committed effects to be performed, and machines to be forgotten after theirs, in order. */
   readonly performs: Extract<After, { readonly kind: 'perform' | 'forget' }>[]
   /** Stopped actors whose children may not have let go yet, and until when a move waits for them. */

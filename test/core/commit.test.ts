@@ -1,6 +1,7 @@
 /** S3, S4: what waits for a commit, and what is undone when there is none. */
 
 import test from 'ava'
+import { limits } from '../../src/base/limits.ts'
 import { type CommitRecord, encodeRecord } from '../../src/protocol/records.ts'
 import { type Driver, owned, settle, World } from './support/driver.ts'
 
@@ -193,6 +194,23 @@ test('STORAGE_FULL: what waits in the mailbox goes on', (t) => {
   a.world.run()
 
   t.like(a.said(waits), { created: true })
+})
+
+test('STORAGE_FULL: what an actor does by itself is not done over and over; it rests, and is asked meanwhile', (t) => {
+  const { a, actor } = spawned()
+  const sleeper = a.world.actorIn('main.0', 'counter', 1)
+  a.call('spawn', sleeper, { afterMs: 100 })
+  a.moods.set('append', 'full')
+  a.forgetEffects()
+
+  a.world.pass(limits.fullRestMs)
+  t.is(a.ask(actor, { type: 'ADD' }), 'STORAGE_FULL')
+  const turns = a.all('take turn').filter(({ turn }) => turn.actor === sleeper)
+  a.moods.delete('append')
+  a.world.pass(2 * limits.fullRestMs)
+
+  t.is(turns.length, 1)
+  t.is(a.count(sleeper), 100)
 })
 
 test('M2: what was undone is not remembered: the same request id runs when it comes again', (t) => {

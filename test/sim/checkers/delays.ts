@@ -89,7 +89,8 @@ export class Delays implements Checker {
       if (dueMs > atMs) continue
       const name = this.shardOf(actor)
       const shard = node.shards.get(name)
-      if (shard !== undefined && (!isUp(node) || !isAble(shard))) this.of(name).unableMs = atMs
+      if (shard !== undefined && (!isUp(node) || !isAble(shard) || node.nowMs < shard.restsUntilMs))
+        this.of(name).unableMs = atMs
     }
   }
 
