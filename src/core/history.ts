@@ -172,12 +172,13 @@ export function tailIsChecked(node: NodeState, shard: string): void {
   if (history.tailsLeft.size > 0) return
   // A reconnect in the middle of the wait for W does not end it.
   if (history.check === 'tails' && history.noResumingBeforeMs > -Infinity) beginTails(node, 'resume')
-  else if (history.check === 'tails' || history.check === 'resume') becomeChecked(history)
+  else if (history.check === 'tails' || history.check === 'resume') becomeChecked(node)
 }
 
-function becomeChecked(history: History): void {
+function becomeChecked({ history, nowMs }: NodeState): void {
   history.check = 'none'
-  history.noResumingBeforeMs = -Infinity
+  // Who holds nothing now may hold something when the lease is back: the wait goes on.
+  if (nowMs >= history.noResumingBeforeMs) history.noResumingBeforeMs = -Infinity
 }
 
 function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
@@ -186,7 +187,7 @@ function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
   history.tailsLeft.clear()
   for (const shard of node.shards.values())
     if (shard.epoch > 0 || shard.append !== undefined) history.tailsLeft.add(shard.name)
-  if (history.tailsLeft.size === 0) becomeChecked(history)
+  if (history.tailsLeft.size === 0) becomeChecked(node)
   else readTails(node)
 }
 

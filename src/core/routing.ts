@@ -17,7 +17,7 @@ const pauseMsMin = 20
 const pauseMsMax = 500
 
 /** A node's view may be old for a moment. One that stays behind for longer belongs to a cluster whose history began anew. */
-const lowerViewMs = 10_000
+const lowerViewMs = 2_000
 
 /** The view takes the place of the one that is known. */
 export function isNewer(router: Router, view: View): boolean {

@@ -13,7 +13,7 @@ import type { ActorShown, Wish } from '../ledger.ts'
 import { doneOf, keyOf } from '../ledger.ts'
 import type { Plan } from '../plan.ts'
 import type { Process } from '../process.ts'
-import type { Checker, Life, Observation, Witness } from '../witness.ts'
+import type { Checker, Observation, Witness } from '../witness.ts'
 
 interface Armed {
   readonly actor: string
@@ -154,10 +154,7 @@ export class Delays implements Checker {
     }
   }
 
-  private judgeFiring(
-    { life, actor, mark }: { readonly life: Life; readonly actor: string; readonly mark: string },
-    atMs: number,
-  ): void {
+  private judgeFiring({ life, actor, mark, heldMs }: Extract<Observation, { kind: 'fired' }>, atMs: number): void {
     const armed = this.armed.get(mark)
     if (armed === undefined) return this.witness.violation(`T1: ${mark} of ${actor} fires and was never armed`)
     this.wait(actor, mark)
@@ -167,6 +164,8 @@ export class Delays implements Checker {
       this.witness.violation(
         `T1: ${mark} of ${actor} fires ${(atMs - firstMs).toFixed(1)} ms after it was armed for ${delayMs.toFixed(1)} ms`,
       )
+    // Its process stood still until now.
+    if (heldMs > 0) return
     const ableMs = Math.max(this.ableMsOf(armed), this.wellMs.get(life.boot) ?? 0)
     if (atMs > ableMs + this.slackMs)
       this.witness.violation(

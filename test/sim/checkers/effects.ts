@@ -7,8 +7,9 @@ import type { Checker, Observation, Witness } from '../witness.ts'
 export class Effects implements Checker {
   /** By mark: when. */
   private readonly acted = new Map<string, number>()
+  /** When a process ended, and with it the memory of what it had refused. */
+  private readonly endsMs: number[] = []
   private readonly witness: Witness
-
   private readonly mayLose: (actor: string) => boolean
 
   /** `mayLose`: what the actor was told may be gone with a broker's disk, and is then asked again. */
@@ -18,6 +19,7 @@ export class Effects implements Checker {
   }
 
   saw(seen: Observation, atMs: number): void {
+    if (seen.kind === 'process' && (seen.what === 'crashes' || seen.what === 'ends')) this.endsMs.push(atMs)
     if (seen.kind !== 'acted') return
     // A volatile actor that was lost in a crash is asked again.
     if (this.acted.has(seen.mark) && seen.actor.startsWith('journal/') && !this.mayLose(seen.actor))
@@ -39,10 +41,15 @@ export class Effects implements Checker {
         journals.get(actor)?.includes(mark) === false
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)
-    for (const wish of wishes)
-      if (this.acted.has(wish.mark) && neverRan(wish) && !this.mayLose(keyOf(wish)))
+    for (const wish of wishes) {
+      const actedMs = this.acted.get(wish.mark)
+      if (actedMs === undefined || !neverRan(wish) || this.mayLose(keyOf(wish))) continue
+      // A copy of it that was under way for longer than whoever refused it lived.
+      const refusedMs = Math.min(...wish.attempts.map(({ settledMs }) => settledMs))
+      if (!this.endsMs.some((endMs) => refusedMs < endMs && endMs < actedMs))
         this.witness.violation(
           `O1: ${wish.mark} was refused by ${keyOf(wish)}, which means that it did not run, and its action was performed`,
         )
+    }
   }
 }
