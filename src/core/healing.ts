@@ -13,6 +13,7 @@ import { gatherAgain } from './commit.ts'
 import type { Logged } from './effects.ts'
 import { isChecked, mustReclaim, tailIsChecked } from './history.ts'
 import { becomeOwned, disown, wakeLive } from './shard.ts'
+import { putToSleep } from './suspension.ts'
 import type { Healing, NodeState, Shard } from './state.ts'
 import { recordHead } from './tokens.ts'
 
@@ -50,16 +51,23 @@ const holdsState = ({ phase: { kind } }: Shard): boolean =>
 
 /** Claims the shard anew over what is left of its log, not before `notBeforeMs`. */
 function heal(node: NodeState, shard: Shard, tail: Logged<LogRecord> | 'empty', notBeforeMs: number): void {
+  const { phase } = shard
+  // After an earlier loss the lease may have been renewed.
+  const childrenUntilMs = Math.min(node.lease.endMs, phase.kind === 'healing' ? phase.childrenUntilMs : Infinity)
   gatherAgain(shard)
   shard.append = undefined
   shard.tailSeq = seqOf(tail)
   giveUpCheckpoint(shard)
-  shard.phase = { kind: 'healing', step: 'waiting', notBeforeMs }
+  shard.phase = { kind: 'healing', step: 'waiting', notBeforeMs, childrenUntilMs }
   tailIsChecked(node, shard.name)
   tickHealing(node, shard, shard.phase)
 }
 
 export function tickHealing(node: NodeState, shard: Shard, phase: Healing): void {
+  if (node.lease.nowMs >= phase.childrenUntilMs) {
+    phase.childrenUntilMs = Infinity
+    putToSleep(node, shard)
+  }
   if (shard.append !== undefined) return
   if (phase.step === 'checkpointing') {
     if (shard.checkpoint.state.kind === 'ready') appendPointer(node, shard)

@@ -202,6 +202,9 @@ export interface Healing {
   readonly kind: 'healing'
   step: 'waiting' | 'claiming' | 'checkpointing'
   notBeforeMs: number
+  /** By the lease clock, the end of the lease as it was before the loss. Others may claim from W after the loss on, so what runs outside
+   *  must be down by then, however the lease was renewed since. */
+  childrenUntilMs: number
 }
 
 export interface Draining {

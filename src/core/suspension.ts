@@ -50,26 +50,28 @@ function becomeUp(node: NodeState): void {
  *  of actors that are being stopped nothing is kept. */
 function fallAsleep(node: NodeState): void {
   node.asleep = true
-  for (const shard of node.shards.values()) {
-    const sleepers = [...shard.actors].filter(([actor, entry]) => hasChildren(entry) && !isHeld(node, actor))
-    const actors = sleepers.map(([actor]) => actor)
-    const stopping = stoppingActors(shard).filter((actor) => !isHeld(node, actor))
-    if (actors.length + stopping.length === 0) continue
-    node.out.push({ kind: 'collect', shard: shard.name, purpose: 'sleep', atMs: node.nowMs, actors, seeds: [] })
-    // From here on the host has none of them: a commit that begins in this very step takes what is collected here.
-    for (const [, entry] of sleepers) {
-      entry.awake = false
-      entry.dozing = true
-    }
-    const graceMs = node.config.timing.stopMs
-    node.out.push({
-      kind: 'release',
-      shard: shard.name,
-      token: makeToken(node),
-      actors: [...actors, ...stopping],
-      graceMs,
-    })
+  for (const shard of node.shards.values()) putToSleep(node, shard)
+}
+
+export function putToSleep(node: NodeState, shard: Shard): void {
+  const sleepers = [...shard.actors].filter(([actor, entry]) => hasChildren(entry) && !isHeld(node, actor))
+  const actors = sleepers.map(([actor]) => actor)
+  const stopping = stoppingActors(shard).filter((actor) => !isHeld(node, actor))
+  if (actors.length + stopping.length === 0) return
+  node.out.push({ kind: 'collect', shard: shard.name, purpose: 'sleep', atMs: node.nowMs, actors, seeds: [] })
+  // From here on the host has none of them: a commit that begins in this very step takes what is collected here.
+  for (const [, entry] of sleepers) {
+    entry.awake = false
+    entry.dozing = true
   }
+  const graceMs = node.config.timing.stopMs
+  node.out.push({
+    kind: 'release',
+    shard: shard.name,
+    token: makeToken(node),
+    actors: [...actors, ...stopping],
+    graceMs,
+  })
 }
 
 /** Children run outside from the commit that starts them to the one that stops them. */

@@ -382,6 +382,28 @@ test('R3: without a lease A waits W before it heals: somebody else may run the s
   t.is(a.count(actor), 4)
 })
 
+test('R3, N4: children of a shard whose healing takes long are stopped when the lease ends that was held before the loss', (t) => {
+  const { world, a, actor } = counting()
+  a.ask(actor, { type: 'ADD', child: true })
+  world.pass(1_000)
+  t.deepEqual(a.host.running(), [actor])
+  a.moods.set('append', 'unknown')
+  restart(world, { 'shard.main.0': 1 })
+  const { endMs } = a.state.lease
+
+  world.pass(endMs - a.state.lease.nowMs - 2 * world.timing.tickMs)
+  t.deepEqual(a.host.running(), [actor])
+  world.pass(3 * world.timing.tickMs)
+
+  t.is(a.phase(), 'healing')
+  t.true(a.state.lease.endMs > endMs)
+  t.deepEqual(a.host.running(), [])
+  a.moods.delete('append')
+  world.pass(3_000)
+  a.expectEvent('healed')
+  t.deepEqual(a.host.running(), [actor])
+})
+
 test('R3: whoever claims while A waits has the shard, and A steps down', (t) => {
   const { world, a, actor } = counting()
   restart(world, { 'shard.main.0': 1 }, 5_000)
