@@ -27,7 +27,7 @@ import { isUp } from './membership.ts'
 import { settledEntries } from './requests.ts'
 import { createShard, disown, lookAt, wakeLive } from './shard.ts'
 import type { Draining, NodeState, Package, Shard } from './state.ts'
-import { makeToken, recordHead } from './tokens.ts'
+import { makeToken, recordHead, wasMadeBefore } from './tokens.ts'
 import { isGone, readView } from './view.ts'
 
 // ---- B
@@ -74,7 +74,7 @@ export function onPackagePiece(node: NodeState, piece: Extract<LifecycleRequest,
   if (state === undefined) return { kind: 'not mine' }
   let known = node.packages.get(piece.shard)
   if (known?.token !== piece.token) {
-    if (piece.index > 0) return { kind: 'not mine' }
+    if (piece.index > 0 || (known !== undefined && wasMadeBefore(piece.token, known.token))) return { kind: 'not mine' }
     known = { token: piece.token, pieces: Array.from({ length: piece.pieces }), arrivedMs: node.nowMs }
     node.packages.set(piece.shard, known)
   }

@@ -50,6 +50,8 @@ export interface Loop {
   readonly node: NodeState
   start(): void
   tell(input: Input): void
+  /** Hears nobody any more: resolves once what was on its way to this node has been answered. */
+  deafen(): Promise<void>
   /** Ends everything at once: nothing more is told or performed. */
   stop(): void
 }
@@ -63,6 +65,8 @@ export function createLoop(options: LoopOptions): Loop {
   })
   const inputs: Input[] = []
   const ends: (() => void)[] = []
+  /** End what others reach this node by. */
+  const ears: (() => void)[] = []
   const tickets = new Map<number, string>()
   let ticket = 0
   let running = false
@@ -289,9 +293,11 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   function start(): void {
-    ends.push(
+    ears.push(
       transport.subscribe(subjects.frames(config.profile.id), onFrames),
       transport.subscribe(subjects.lifecycle(config.profile.id), onLifecycle),
+    )
+    ends.push(
       control.watch('', onControlEntry),
       ...watchConnections(options.connections, (connected) => tell({ kind: 'connection', connected })),
     )
@@ -299,17 +305,22 @@ export function createLoop(options: LoopOptions): Loop {
     tell({ kind: 'tick' })
   }
 
+  function deafen(): Promise<void> {
+    for (const end of ears.splice(0)) end()
+    return transport.flush()
+  }
+
   function stop(): void {
     if (stopped) return
     stopped = true
     tickTimer()
     alarmTimer()
-    for (const end of ends) end()
+    for (const end of [...ears, ...ends]) end()
     for (const shard of node.shards.values())
       for (const [actor, entry] of shard.actors) if (entry.awake) host.forget(actor)
   }
 
-  return { node, start, tell, stop }
+  return { node, start, tell, deafen, stop }
 }
 
 /** Tells `true` each time the last missing connection comes back, `false` when the first one goes. */

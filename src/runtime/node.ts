@@ -270,6 +270,8 @@ class RunningNode implements GodwitNode {
       // What is being answered gets its time, a drain of another node gets no more than that.
       await inTime(this.closeGateway(), limits.handoffStepMs)
       this.closeSender()
+      // Who has sent something to this node is told that it moved, and everybody else that nobody is here.
+      await inTime(this.loop.deafen(), limits.handoffStepMs)
       // What was answered in this turn of the event loop is still to be sent.
       await new Promise((resolve) => setImmediate(resolve))
       await inTime(this.ports.transport.flush(), limits.handoffStepMs)

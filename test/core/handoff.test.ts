@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import { limits } from '../../src/base/limits.ts'
-import type { LogRecord } from '../../src/protocol/records.ts'
+import { encodeShardState, type LogRecord } from '../../src/protocol/records.ts'
 import { beforeJoin, type Driver, settle } from './support/driver.ts'
 
 const kindsOf = (log: readonly LogRecord[]): string => log.map(({ kind }) => kind).join(' ')
@@ -205,6 +205,25 @@ test('3: a package of nonsense is refused and harms nobody', (t) => {
   b.letGo('handoff')
   world.pass(1_000)
   t.is(b.phase(shard), 'owned')
+})
+
+test('3: a late piece of a package that was given up does not take the place of the one that is here', (t) => {
+  const { world, shard } = moving()
+  const b = world.add('b')
+  b.moods.set('handoff', 'hold')
+  settle(world)
+  const send = (token: string): unknown => {
+    const bytes = encodeShardState({ actors: [], requests: [] })
+    b.tell({ kind: 'asked', ticket: 7, request: { kind: 'package', shard, token, index: 0, pieces: 1, bytes } })
+    return b.all('reply').at(-1)?.reply
+  }
+
+  t.deepEqual(send('a-1z'), { kind: 'ok' })
+  t.deepEqual(send('a-2'), { kind: 'not mine' })
+  t.is(b.state.packages.get(shard)?.token, 'a-1z')
+  t.deepEqual(send('a-20'), { kind: 'ok' })
+
+  t.is(b.state.packages.get(shard)?.token, 'a-20')
 })
 
 test('R1: a release that becomes due while the history is looked at waits for that', (t) => {

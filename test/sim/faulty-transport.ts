@@ -45,14 +45,21 @@ export function faultyTransport(broker: MemoryBroker, wire: Wire, report: (error
         }
       }
       const end = inner.subscribe(subject, (message) => wire.receive(() => hear(message)), options)
-      return () => {
-        ended = true
-        end()
-      }
+      return () =>
+        wire.send(() => {
+          end()
+          wire.receive(() => (ended = true))
+        })
     },
     request,
     onConnection: (listener: ConnectionListener) => wire.onConnection(listener),
-    flush: () => Promise.resolve(),
+    flush: () =>
+      new Promise((resolve) => {
+        wire.send(() => wire.receive(resolve))
+        wire.onConnection((connected) => {
+          if (!connected) resolve()
+        })
+      }),
     close: () => inner.close(),
   }
 }

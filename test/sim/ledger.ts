@@ -62,9 +62,15 @@ export const doneOf = ({ attempts }: Wish): (Attempt & { readonly value: unknown
   return undefined
 }
 
-/** Its callers were told that it did not run. */
-export const neverRan = ({ attempts }: Wish): boolean =>
-  attempts.every(({ outcome }) => outcome?.kind === 'refused' && !errorCodes[outcome.why.code].mayHaveRun)
+/** Its callers were told that it did not run. `endsMs`: when processes ended; a copy of it that was under way for longer than whoever
+ *  refused it lived may run after all. */
+export const neverRan = ({ attempts }: Wish, endsMs: readonly number[]): boolean =>
+  attempts.every(
+    ({ outcome, settledMs }) =>
+      outcome?.kind === 'refused' &&
+      !errorCodes[outcome.why.code].mayHaveRun &&
+      !endsMs.some((endMs) => endMs > settledMs),
+  )
 
 /** Actors that nobody stops; all others are born and die. */
 export const isMortal = (actor: string): boolean => actor.startsWith('mortal')

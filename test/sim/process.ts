@@ -1,5 +1,6 @@
 /** Process: one life of one node: the shipped loop with the shipped core and host, on its own clock and its own wire. */
 
+import { limits } from '../../src/base/limits.ts'
 import { drawToken, type Random } from '../../src/base/random.ts'
 import type { NodeEvent } from '../../src/core/effects.ts'
 import type { NodeState, TypePolicy } from '../../src/core/state.ts'
@@ -192,9 +193,15 @@ export class Process {
     this.#saw({ kind: 'heard', life: this.life, event })
     if (event.kind === 'history broken' && this.#world.plan.world !== 'forgetful broker')
       this.#world.witness.violation(`${this.life.node}: ${event.reason}`)
-    // As the shipped node flushes what it has said before it goes, and hears what was on its way to it.
-    if (event.kind === 'left') this.clock.after(flushMs, () => this.kill('left'))
+    if (event.kind === 'left') this.#close()
     if (event.kind === 'refused') this.clock.soon(() => this.kill('refused'))
+  }
+
+  /** As the shipped node closes. */
+  #close(): void {
+    const close = (): void => this.clock.soon(() => this.kill('left'))
+    this.clock.after(limits.handoffStepMs, close)
+    this.clock.soon(() => void this.#loop.deafen().then(close))
   }
 
   #listener(listener: Pick<HostListener, 'internal'>): HostListener {
@@ -286,6 +293,3 @@ export class Process {
     if (this.state !== 'ended') this.#world.witness.saw(observation)
   }
 }
-
-/** A round trip to the broker. */
-const flushMs = 15

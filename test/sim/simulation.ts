@@ -79,6 +79,11 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const effects = new Effects(witness, mayLose)
   const refused = new Set<string>()
   witness.add({ saw: (seen) => void (seen.kind === 'refused' && refused.add(seen.frame)) })
+  const endsMs: number[] = []
+  witness.add({
+    saw: (seen, atMs) =>
+      void (seen.kind === 'process' && (seen.what === 'crashes' || seen.what === 'ends') && endsMs.push(atMs)),
+  })
   const unheard: Checker = {
     saw: (seen: Observation) => seen.kind === 'broken' && witness.violation(`nobody hears: ${seen.text}`),
   }
@@ -87,7 +92,6 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     owners,
     new Records(witness),
     new Pace(witness),
-    promptness,
     wholeness,
     delays,
     effects,
@@ -179,9 +183,10 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
       mayLose,
       mayForget: (key) => memory.forgetful.has(shardOf(addressOf(key), 'main', plan.shards)),
       refused,
+      endsMs,
     })
     delays.judge(certain, finalMs)
-    effects.judge(ledger.wishes, certain, finalMs)
+    effects.judge(ledger.wishes, certain, endsMs, finalMs)
     holds.judge(timeline.nowMs)
   }
   if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)

@@ -7,8 +7,6 @@ import type { Checker, Observation, Witness } from '../witness.ts'
 export class Effects implements Checker {
   /** By mark: when. */
   private readonly acted = new Map<string, number>()
-  /** When a process ended, and with it the memory of what it had refused. */
-  private readonly endsMs: number[] = []
   private readonly witness: Witness
   private readonly mayLose: (actor: string) => boolean
 
@@ -19,7 +17,6 @@ export class Effects implements Checker {
   }
 
   saw(seen: Observation, atMs: number): void {
-    if (seen.kind === 'process' && (seen.what === 'crashes' || seen.what === 'ends')) this.endsMs.push(atMs)
     if (seen.kind !== 'acted') return
     // A volatile actor that was lost in a crash is asked again.
     if (this.acted.has(seen.mark) && seen.actor.startsWith('journal/') && !this.mayLose(seen.actor))
@@ -28,7 +25,7 @@ export class Effects implements Checker {
   }
 
   /** `atMs`: when the last looks were asked for. What was on its way still may be done after them. */
-  judge(wishes: readonly Wish[], finals: readonly Wish[], atMs: number): void {
+  judge(wishes: readonly Wish[], finals: readonly Wish[], endsMs: readonly number[], atMs: number): void {
     const journals = new Map<string, readonly string[]>()
     for (const final of finals)
       if (final.type === 'journal')
@@ -41,15 +38,10 @@ export class Effects implements Checker {
         journals.get(actor)?.includes(mark) === false
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)
-    for (const wish of wishes) {
-      const actedMs = this.acted.get(wish.mark)
-      if (actedMs === undefined || !neverRan(wish) || this.mayLose(keyOf(wish))) continue
-      // A copy of it that was under way for longer than whoever refused it lived.
-      const refusedMs = Math.min(...wish.attempts.map(({ settledMs }) => settledMs))
-      if (!this.endsMs.some((endMs) => refusedMs < endMs && endMs < actedMs))
+    for (const wish of wishes)
+      if (this.acted.has(wish.mark) && neverRan(wish, endsMs) && !this.mayLose(keyOf(wish)))
         this.witness.violation(
           `O1: ${wish.mark} was refused by ${keyOf(wish)}, which means that it did not run, and its action was performed`,
         )
-    }
   }
 }

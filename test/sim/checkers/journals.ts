@@ -19,6 +19,8 @@ export interface JournalRules {
   /** Frames that were refused by a node. Where such an answer and the memory of it are lost, a repetition runs at the next owner, after
    *  calls that were made later (`lanes.ts`). */
   readonly refused: ReadonlySet<string>
+  /** When processes ended. */
+  readonly endsMs: readonly number[]
 }
 
 /** `finals`: the last look at each actor, when everything was over. */
@@ -69,7 +71,7 @@ function judgeHistory(
   for (const wish of wishes) {
     const done = doneOf(wish)
     const place = places.get(wish.mark)
-    if (wish.op === 'ask' || wish.op === 'tell') judgeMark(witness, key, wish, done, place)
+    if (wish.op === 'ask' || wish.op === 'tell') judgeMark(witness, key, wish, done, place, rules.endsMs)
     if (done === undefined) continue
     const seen = lookOf(wish, done, place)
     if (seen === undefined) continue
@@ -125,6 +127,7 @@ function judgeMark(
   wish: Wish,
   done: (Attempt & { readonly value: unknown }) | undefined,
   place: number | undefined,
+  endsMs: readonly number[],
 ): void {
   const { mark, attempts, op, event } = wish
   if (event !== undefined && !('mark' in event)) {
@@ -144,7 +147,7 @@ function judgeMark(
       witness.violation(`I2: ${mark} was answered as the ${reply.length}th mark of ${key} and is the ${place + 1}th`)
     return
   }
-  if (neverRan(wish) && place !== undefined)
+  if (neverRan(wish, endsMs) && place !== undefined)
     witness.violation(
       `${mark} was refused as ${attempts.map(({ outcome }) => outcome?.kind === 'refused' && outcome.why.code)} by ${key}, which means that it did not run, and it ran`,
     )

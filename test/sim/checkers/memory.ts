@@ -22,7 +22,7 @@ export class Memory implements Checker {
   private readonly unhealed = new Map<string, string>()
   /** By log: its newest claim or release. */
   private readonly changes = new Map<string, number>()
-  /** Logs whose newest record is the claim of the node that the package was certainly sent to. */
+  /** Logs whose newest record is the claim of whom the package was certainly sent to: its boot. */
   private readonly unpacked = new Map<string, string>()
   private readonly witness: Witness
 
@@ -32,7 +32,7 @@ export class Memory implements Checker {
 
   saw(seen: Observation, atMs: number): void {
     if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
-    if (seen.kind === 'reads' && this.unpacked.get(seen.name) === seen.life.node)
+    if (seen.kind === 'reads' && this.unpacked.get(seen.name) === seen.life.boot)
       this.witness.violation(
         `handoff 5: ${seen.life.node} reads ${seen.name} although it was sent the package that the release names`,
       )
@@ -51,7 +51,7 @@ export class Memory implements Checker {
 
   private note(name: string, seq: number, record: LogRecord, atMs: number): void {
     const holder = `${record.owner}.${record.inc}`
-    if (record.kind === 'claim' && this.heirs.get(name) === holder) this.unpacked.set(name, record.owner)
+    if (record.kind === 'claim' && this.heirs.get(name) === holder) this.unpacked.set(name, record.token.split('-')[0]!)
     else this.unpacked.delete(name)
     if (record.kind === 'claim') {
       if (record.over !== 'empty' && this.heirs.get(name) !== holder) this.forgetful.add(shardOf(name))

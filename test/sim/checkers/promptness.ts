@@ -1,26 +1,20 @@
 /** Promptness: where nothing goes wrong, nodes that come and go are non-events for the callers: each call of an actor that is there
- *  is answered before its sender would have to send it again, so no step of a move relies on that. Left out is what was on its way to a
- *  node in the very moment at which it ended. */
+ *  is answered before its sender would have to send it again, so no step of a move relies on that. */
 
 import { limits } from '../../../src/base/limits.ts'
 import { doneOf, isMortal, keyOf, type Wish } from '../ledger.ts'
 import type { Plan } from '../plan.ts'
-import type { Checker, Observation, Witness } from '../witness.ts'
+import type { Witness } from '../witness.ts'
 
-export class Promptness implements Checker {
+export class Promptness {
   /** The cluster was whole for the first time. */
   sinceMs = Infinity
-  private readonly endsMs: number[] = []
   private readonly witness: Witness
   private readonly boundMs: number
 
   constructor(witness: Witness, { timing }: Plan) {
     this.witness = witness
     this.boundMs = Math.min(2 * timing.stopMs + 400, 0.9 * limits.resendMs)
-  }
-
-  saw(seen: Observation, atMs: number): void {
-    if (seen.kind === 'process' && seen.what === 'ends') this.endsMs.push(atMs)
   }
 
   judge(wishes: readonly Wish[], untilMs: number): void {
@@ -33,7 +27,6 @@ export class Promptness implements Checker {
       for (const { calledMs, settledMs, timeoutMs, outcome } of wish.attempts) {
         if (isMortal(wish.actor) || timeoutMs <= timeoutMsMin || calledMs >= untilMs) continue
         if (calledMs < Math.max(this.sinceMs, bornMs.get(keyOf(wish)) ?? Infinity)) continue
-        if (this.endsMs.some((endMs) => calledMs <= endMs && endMs - calledMs < underWayMs)) continue
         const tookMs = settledMs - calledMs
         if (outcome?.kind !== 'done' || tookMs > this.boundMs)
           this.witness.violation(
@@ -44,5 +37,3 @@ export class Promptness implements Checker {
 }
 
 const timeoutMsMin = 2_000
-/** From one end to the other, twice. */
-const underWayMs = 30
