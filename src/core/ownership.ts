@@ -84,8 +84,9 @@ export function onTailRead(
 export function onLogRead(node: NodeState, shard: Shard, entries: readonly Logged<LogRecord>[] | 'unknown'): void {
   const { phase } = shard
   if (phase.kind !== 'folding') return
-  // What does not end with this claim was read for an earlier one, and others may have written since.
-  if (entries === 'unknown' || entries.at(-1)?.seq !== shard.epoch) {
+  // What does not end with this claim was read for an earlier one, and others may have written since, where the broker has
+  // forgotten this one even under its sequence.
+  if (entries === 'unknown' || entries.at(-1)?.record.token !== shard.chain.at(-1)) {
     phase.retryMs = node.nowMs + retryMs
     return
   }

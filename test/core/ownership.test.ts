@@ -226,6 +226,19 @@ test('S1: a log that is read is the one that ends with this claim, not one that 
   t.is(a.count(actor), 5)
 })
 
+test("S1: another's claim under the sequence of this one, which the broker has forgotten, is not taken for it", (t) => {
+  const world = new World()
+  const a = world.add('a')
+  a.moods.set('read log', 'hold')
+  settle(world)
+  const own = world.broker.read('shard.main.0')[0]!
+  const entries = [{ ...own, record: { ...own.record, token: 'z', owner: 'z' } }]
+
+  a.tell({ kind: 'log read', shard: 'main.0', entries })
+
+  t.is(a.phase(), 'folding')
+})
+
 test('S1: a log that cannot be read is read again', (t) => {
   const world = new World()
   const a = world.add('a')
