@@ -35,7 +35,7 @@ export function judgeLoss(node: NodeState, shard: Shard, tail: Logged<LogRecord>
     return disown(node, shard, 'its log is not the one that this node wrote')
   // Without a lease somebody else may have claimed it since, in records that are lost too, and run it now.
   const lapsed = node.self.lapsed || node.history.check === 'resume'
-  heal(node, shard, tail, lapsed ? node.nowMs + node.config.timing.waitMs : node.nowMs)
+  heal(node, shard, tail, true, lapsed ? node.nowMs + node.config.timing.waitMs : node.nowMs)
 }
 
 /** R2: this node may have been declared dead, and its shards claimed, in records that are lost. Whoever claimed them may bring that
@@ -43,14 +43,20 @@ export function judgeLoss(node: NodeState, shard: Shard, tail: Logged<LogRecord>
 function reclaim(node: NodeState, shard: Shard, tail: Logged<LogRecord> | 'empty'): void {
   if (shard.phase.kind === 'healing') return tailIsChecked(node, shard.name)
   if (!holdsState(shard)) return disown(node, shard, 'it is claimed anew')
-  heal(node, shard, tail, node.nowMs)
+  heal(node, shard, tail, false, node.nowMs)
 }
 
 const holdsState = ({ phase: { kind } }: Shard): boolean =>
   kind === 'owned' || kind === 'draining' || kind === 'releasing' || kind === 'healing'
 
-/** Claims the shard anew over what is left of its log, not before `notBeforeMs`. */
-function heal(node: NodeState, shard: Shard, tail: Logged<LogRecord> | 'empty', notBeforeMs: number): void {
+/** Claims the shard anew over what is left of its log, not before `notBeforeMs`. `lost`: there was more of it. */
+function heal(
+  node: NodeState,
+  shard: Shard,
+  tail: Logged<LogRecord> | 'empty',
+  lost: boolean,
+  notBeforeMs: number,
+): void {
   const { phase } = shard
   // After an earlier loss the lease may have been renewed.
   const childrenUntilMs = Math.min(node.lease.endMs, phase.kind === 'healing' ? phase.childrenUntilMs : Infinity)
@@ -58,7 +64,7 @@ function heal(node: NodeState, shard: Shard, tail: Logged<LogRecord> | 'empty', 
   shard.append = undefined
   shard.tailSeq = seqOf(tail)
   giveUpCheckpoint(shard)
-  shard.phase = { kind: 'healing', step: 'waiting', notBeforeMs, childrenUntilMs }
+  shard.phase = { kind: 'healing', lost, step: 'waiting', notBeforeMs, childrenUntilMs }
   tailIsChecked(node, shard.name)
   tickHealing(node, shard, shard.phase)
 }
@@ -83,8 +89,20 @@ export function becomeWaiting(phase: Healing, notBeforeMs: number): void {
   phase.notBeforeMs = notBeforeMs
 }
 
+/** Its claim is in the log. */
+export function onReclaimed(node: NodeState, shard: Shard, phase: Healing): void {
+  if (!phase.lost) return becomeWhole(node, shard)
+  phase.step = 'checkpointing'
+  tickHealing(node, shard, phase)
+}
+
+/** So is its checkpoint. */
 export function becomeHealed(node: NodeState, shard: Shard): void {
   node.out.push({ kind: 'notify', event: { kind: 'healed', shard: shard.name } })
+  becomeWhole(node, shard)
+}
+
+function becomeWhole(node: NodeState, shard: Shard): void {
   becomeOwned(node, shard)
   wakeLive(node, shard)
 }

@@ -29,7 +29,7 @@ import {
   tickAsking,
   tickDraining,
 } from './handoff.ts'
-import { audit, becomeHealed, becomeWaiting, judgeLoss, seqOf, tickHealing } from './healing.ts'
+import { audit, becomeHealed, becomeWaiting, judgeLoss, onReclaimed, seqOf, tickHealing } from './healing.ts'
 import { isChecked, mayClaim, mayWrite, mustReclaim, tailIsChecked } from './history.ts'
 import { isMember, isUp } from './membership.ts'
 import { restoreRequests } from './requests.ts'
@@ -287,10 +287,7 @@ function onClaimed(node: NodeState, shard: Shard): void {
   const { phase } = shard
   shard.epoch = shard.tailSeq
   shard.auditMs = node.nowMs
-  if (phase.kind === 'healing') {
-    phase.step = 'checkpointing'
-    return tickHealing(node, shard, phase)
-  }
+  if (phase.kind === 'healing') return onReclaimed(node, shard, phase)
   const over = phase.kind === 'claiming' ? phase.over : undefined
   if (over !== undefined) {
     const known = takePackage(node, shard, over.handoff)

@@ -193,13 +193,16 @@ export type Phase =
   | Draining
   /** Handoff step 4: never runs here again without a new claim. */
   | { readonly kind: 'releasing'; readonly to: string | null; readonly token: string | null }
-  /** The broker lost the newest records: a claim and a full checkpoint bring them back (rule R3). */
+  /** The broker lost the newest records, or others may have claimed in records that it lost: a claim, and a full checkpoint where it is
+   *  needed, bring the shard back (rules R2, R3). */
   | Healing
 
 export type ReleaseSeen = Pick<ReleaseRecord, 'handoff' | 'weight'>
 
 export interface Healing {
   readonly kind: 'healing'
+  /** Its newest records are lost: a full checkpoint follows the claim. */
+  readonly lost: boolean
   step: 'waiting' | 'claiming' | 'checkpointing'
   notBeforeMs: number
   /** By the lease clock, the end of the lease as it was before the loss. Others may claim from W after the loss on, so what runs outside

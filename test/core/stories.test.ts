@@ -485,7 +485,8 @@ test('R2: who was declared dead in records that are lost claims its shards anew;
   a.connect()
   world.pass(2 * world.timing.waitMs)
 
-  a.expectEvent('healed')
+  t.like(world.log().at(-1), { kind: 'claim', owner: a.id, over: 'own stale claim' })
+  a.rejectEvent('healed')
   t.is(a.count(actor), 3)
   b.connect()
   world.pass(2 * world.timing.waitMs)
