@@ -14,7 +14,7 @@ import type { Identities } from '../protocol/log-results.ts'
 import type { Row } from '../protocol/records.ts'
 import type { Input } from './effects.ts'
 import { drift } from './timing.ts'
-import type { History, NodeState, Reach } from './state.ts'
+import type { History, NodeState, Reach, Shard } from './state.ts'
 
 export const createHistory = (): History => ({
   connected: false,
@@ -185,11 +185,13 @@ function beginTails(node: NodeState, check: 'tails' | 'resume'): void {
   const { history } = node
   history.check = check
   history.tailsLeft.clear()
-  for (const shard of node.shards.values())
-    if (shard.epoch > 0 || shard.append !== undefined) history.tailsLeft.add(shard.name)
+  for (const shard of node.shards.values()) if (isAtStake(shard)) history.tailsLeft.add(shard.name)
   if (history.tailsLeft.size === 0) becomeChecked(node)
   else readTails(node)
 }
+
+/** It is held, or an append of it is in doubt. */
+const isAtStake = ({ epoch, append }: Shard): boolean => epoch > 0 || append !== undefined
 
 const waitsToResume = ({ history, nowMs }: NodeState): boolean =>
   history.check === 'resume' && nowMs < history.noResumingBeforeMs
@@ -200,8 +202,12 @@ export const mustReclaim = ({ history, nowMs }: NodeState): boolean =>
 
 function readTails(node: NodeState): void {
   if (waitsToResume(node)) return
-  for (const shard of node.history.tailsLeft)
-    node.out.push({ kind: 'read tail', shard, known: node.shards.get(shard)?.tailSeq ?? 0 })
+  for (const name of [...node.history.tailsLeft]) {
+    const shard = node.shards.get(name)
+    // Its claim was given up meanwhile: there is nothing to compare any more.
+    if (shard === undefined || !isAtStake(shard)) tailIsChecked(node, name)
+    else node.out.push({ kind: 'read tail', shard: name, known: shard.tailSeq })
+  }
 }
 
 interface Break {

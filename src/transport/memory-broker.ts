@@ -17,7 +17,6 @@ interface Subscription {
   readonly tokens: readonly string[]
   readonly queue: string | undefined
   readonly deliver: (message: Message) => void
-  ended: boolean
 }
 
 export class MemoryBroker {
@@ -44,20 +43,17 @@ export class MemoryBroker {
     const receivers = this.receiversOf(subject)
     for (const subscription of receivers) {
       const message = { subject, replyTo, bytes: new Uint8Array(bytes) }
-      this.enqueue(() => {
-        if (!subscription.ended) subscription.deliver(message)
-      })
+      this.enqueue(() => subscription.deliver(message))
     }
     return receivers.length > 0
   }
 
-  /** `deliver` must not throw. Returns what ends the subscription; nothing is delivered after that. */
+  /** `deliver` must not throw. Returns what ends the subscription: what was published before still arrives. */
   subscribe(subject: string, deliver: (message: Message) => void, queue?: string): () => void {
-    const subscription: Subscription = { tokens: subject.split('.'), queue, deliver, ended: false }
+    const subscription: Subscription = { tokens: subject.split('.'), queue, deliver }
     const place = isWild(subscription.tokens) ? this.wild : this.exactPlace(subject)
     place.add(subscription)
     return () => {
-      subscription.ended = true
       place.delete(subscription)
       if (place !== this.wild && place.size === 0) this.exact.delete(subject)
     }

@@ -53,7 +53,8 @@ class MemoryTransport implements Transport {
 
   subscribe(subject: string, handler: (message: Message) => void, options?: { readonly queue?: string }): () => void {
     if (this.closed) return () => {}
-    const unsubscribe = this.broker.subscribe(subject, guarded(handler, this.report), options?.queue)
+    const hear = guarded(handler, this.report)
+    const unsubscribe = this.broker.subscribe(subject, (message) => this.closed || hear(message), options?.queue)
     const end = (): void => {
       this.subscriptions.delete(end)
       unsubscribe()

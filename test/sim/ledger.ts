@@ -1,6 +1,6 @@
 /** Ledger: what each caller asked for, and what it was told: the callers' side of every promise. */
 
-import { errorCodes, type Refusal } from '../../src/base/errors.ts'
+import type { Refusal } from '../../src/base/errors.ts'
 import type { Operation } from '../../src/protocol/frames.ts'
 import type { ActorType, JournalContext, JournalEvent } from './machines.ts'
 
@@ -61,16 +61,6 @@ export const doneOf = ({ attempts }: Wish): (Attempt & { readonly value: unknown
     if (attempt.outcome?.kind === 'done') return { ...attempt, value: attempt.outcome.value }
   return undefined
 }
-
-/** Its callers were told that it did not run. `endsMs`: when processes ended; a copy of it that was under way for longer than whoever
- *  refused it lived may run after all. */
-export const neverRan = ({ attempts }: Wish, endsMs: readonly number[]): boolean =>
-  attempts.every(
-    ({ outcome, settledMs }) =>
-      outcome?.kind === 'refused' &&
-      !errorCodes[outcome.why.code].mayHaveRun &&
-      !endsMs.some((endMs) => endMs > settledMs),
-  )
 
 /** Actors that nobody stops; all others are born and die. */
 export const isMortal = (actor: string): boolean => actor.startsWith('mortal')

@@ -11,6 +11,7 @@ import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
 import { logNames } from '../../src/protocol/records.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
+import type { Transport } from '../../src/transport/port.ts'
 import { createHost } from '../../src/runtime/host.ts'
 import { createAnswerLink } from '../../src/runtime/link.ts'
 import { createLoop, type Loop } from '../../src/runtime/loop.ts'
@@ -39,6 +40,7 @@ export class Process {
   #frozenUntilMs = 0
   readonly #world: World
   readonly #loop: Loop
+  readonly #transport: Transport
   readonly #closes: (() => unknown)[] = []
 
   constructor(world: World, id: string, random: Random, rate: number) {
@@ -54,6 +56,7 @@ export class Process {
     const report = (error: unknown): void =>
       this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     const transport = faultyTransport(broker, wire, report)
+    this.#transport = transport
     const serverOf = () => ({ server: `sim ${world.disk.starts}`, mayForget: plan.world === 'forgetful broker' })
     const control = this.#watchedControl(faultyLog(broker, streams.control, wire, serverOf, report))
     const shards = this.#watchedShards(faultyLog(broker, streams.shards, wire, serverOf, report))
@@ -199,9 +202,10 @@ export class Process {
 
   /** As the shipped node closes. */
   #close(): void {
-    const close = (): void => this.clock.soon(() => this.kill('left'))
+    const close = (): void => this.kill('left')
+    const answered = (): void => this.clock.soon(() => void this.#transport.flush().then(close))
+    this.clock.soon(() => void this.#loop.deafen().then(answered))
     this.clock.after(limits.handoffStepMs, close)
-    this.clock.soon(() => void this.#loop.deafen().then(close))
   }
 
   #listener(listener: Pick<HostListener, 'internal'>): HostListener {

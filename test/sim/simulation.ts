@@ -15,6 +15,7 @@ import { Owners } from './checkers/owners.ts'
 import { Pace } from './checkers/pace.ts'
 import { Promptness } from './checkers/promptness.ts'
 import { Records } from './checkers/records.ts'
+import { Refusals } from './checkers/refusals.ts'
 import { Wholeness } from './checkers/wholeness.ts'
 import { Client } from './client.ts'
 import { Fate } from './fate.ts'
@@ -77,13 +78,8 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   witness.add(memory)
   const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
   const effects = new Effects(witness, mayLose)
-  const refused = new Set<string>()
-  witness.add({ saw: (seen) => void (seen.kind === 'refused' && refused.add(seen.frame)) })
-  const endsMs: number[] = []
-  witness.add({
-    saw: (seen, atMs) =>
-      void (seen.kind === 'process' && (seen.what === 'crashes' || seen.what === 'ends') && endsMs.push(atMs)),
-  })
+  const refusals = new Refusals()
+  witness.add(refusals)
   const unheard: Checker = {
     saw: (seen: Observation) => seen.kind === 'broken' && witness.violation(`nobody hears: ${seen.text}`),
   }
@@ -182,11 +178,10 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
       mayReadOld: isWild,
       mayLose,
       mayForget: (key) => memory.forgetful.has(shardOf(addressOf(key), 'main', plan.shards)),
-      refused,
-      endsMs,
+      refusals,
     })
     delays.judge(certain, finalMs)
-    effects.judge(ledger.wishes, certain, endsMs, finalMs)
+    effects.judge(ledger.wishes, certain, refusals, finalMs)
     holds.judge(timeline.nowMs)
   }
   if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)

@@ -175,7 +175,7 @@ export class Delays implements Checker {
 
   private wait(actor: string, mark: string): void {
     const others = (this.waiting.get(actor) ?? []).filter((other) => other !== mark)
-    this.waiting.set(actor, [...others.slice(-1), mark])
+    this.waiting.set(actor, [...others.slice(-waitingMax), mark])
   }
 
   private own(shard: string, atMs: number): void {
@@ -216,6 +216,9 @@ export class Delays implements Checker {
     return known
   }
 }
+
+/** How many turns that arm one may be undone one after the other. */
+const waitingMax = 8
 
 const isIdle = ({ append, inFlight, checkpoint }: Shard): boolean =>
   append === undefined && inFlight === undefined && checkpoint.state.kind === 'idle'

@@ -1,7 +1,8 @@
 /** Effects (E1): a plain action is performed at most once, and only for what is committed; so never for what was refused by a node that
  *  says that it did not run (O1). */
 
-import { keyOf, neverRan, type ActorShown, doneOf, isMortal, type Wish } from '../ledger.ts'
+import { keyOf, type ActorShown, doneOf, isMortal, type Wish } from '../ledger.ts'
+import type { Refusals } from './refusals.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Effects implements Checker {
@@ -25,7 +26,7 @@ export class Effects implements Checker {
   }
 
   /** `atMs`: when the last looks were asked for. What was on its way still may be done after them. */
-  judge(wishes: readonly Wish[], finals: readonly Wish[], endsMs: readonly number[], atMs: number): void {
+  judge(wishes: readonly Wish[], finals: readonly Wish[], refusals: Refusals, atMs: number): void {
     const journals = new Map<string, readonly string[]>()
     for (const final of finals)
       if (final.type === 'journal')
@@ -39,7 +40,7 @@ export class Effects implements Checker {
       )
         this.witness.violation(`E1: the action of ${mark} was performed, and journal/${actor} does not remember it`)
     for (const wish of wishes)
-      if (this.acted.has(wish.mark) && neverRan(wish, endsMs) && !this.mayLose(keyOf(wish)))
+      if (this.acted.has(wish.mark) && refusals.neverRan(wish) && !this.mayLose(keyOf(wish)))
         this.witness.violation(
           `O1: ${wish.mark} was refused by ${keyOf(wish)}, which means that it did not run, and its action was performed`,
         )

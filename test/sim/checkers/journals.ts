@@ -3,8 +3,9 @@
  *  somebody was shown before the question. So nothing acknowledged is lost, nothing is counted twice, nothing is read that
  *  was not committed, and no order is broken. */
 
-import { type ActorShown, type Attempt, doneOf, isMortal, keyOf, neverRan, type Wish } from '../ledger.ts'
+import { type ActorShown, type Attempt, doneOf, isMortal, keyOf, type Wish } from '../ledger.ts'
 import { digestOf, type JournalReply } from '../machines.ts'
+import type { Refusals } from './refusals.ts'
 import type { Witness } from '../witness.ts'
 
 export interface JournalRules {
@@ -18,9 +19,7 @@ export interface JournalRules {
   readonly mayForget: (actor: string) => boolean
   /** Frames that were refused by a node. Where such an answer and the memory of it are lost, a repetition runs at the next owner, after
    *  calls that were made later (`lanes.ts`). */
-  readonly refused: ReadonlySet<string>
-  /** When processes ended. */
-  readonly endsMs: readonly number[]
+  readonly refusals: Refusals
 }
 
 /** `finals`: the last look at each actor, when everything was over. */
@@ -71,7 +70,7 @@ function judgeHistory(
   for (const wish of wishes) {
     const done = doneOf(wish)
     const place = places.get(wish.mark)
-    if (wish.op === 'ask' || wish.op === 'tell') judgeMark(witness, key, wish, done, place, rules.endsMs)
+    if (wish.op === 'ask' || wish.op === 'tell') judgeMark(witness, key, wish, done, place, rules.refusals)
     if (done === undefined) continue
     const seen = lookOf(wish, done, place)
     if (seen === undefined) continue
@@ -127,7 +126,7 @@ function judgeMark(
   wish: Wish,
   done: (Attempt & { readonly value: unknown }) | undefined,
   place: number | undefined,
-  endsMs: readonly number[],
+  refusals: Refusals,
 ): void {
   const { mark, attempts, op, event } = wish
   if (event !== undefined && !('mark' in event)) {
@@ -147,7 +146,7 @@ function judgeMark(
       witness.violation(`I2: ${mark} was answered as the ${reply.length}th mark of ${key} and is the ${place + 1}th`)
     return
   }
-  if (neverRan(wish, endsMs) && place !== undefined)
+  if (refusals.neverRan(wish) && place !== undefined)
     witness.violation(
       `${mark} was refused as ${attempts.map(({ outcome }) => outcome?.kind === 'refused' && outcome.why.code)} by ${key}, which means that it did not run, and it ran`,
     )
@@ -183,7 +182,7 @@ function judgeOrder(
     // What its caller repeated took its place anew.
     if (wish === undefined || wish.attempts.length > 1) continue
     if (rules.mayRunLate && doneOf(wish) === undefined) continue
-    if (wish.attempts.some(({ frame }) => rules.refused.has(frame))) continue
+    if (wish.attempts.some(({ frame }) => rules.refusals.has(frame))) continue
     const before = last.get(wish.client)
     if (before !== undefined && before.number > wish.number)
       witness.violation(`O1: ${key} processed ${before.mark} before ${mark}`)
