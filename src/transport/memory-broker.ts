@@ -55,7 +55,7 @@ export class MemoryBroker {
     place.add(subscription)
     return () => {
       place.delete(subscription)
-      if (place !== this.wild && place.size === 0) this.exact.delete(subject)
+      if (place.size === 0 && this.exact.get(subject) === place) this.exact.delete(subject)
     }
   }
 

@@ -183,6 +183,21 @@ export function transportContract(test: TestFn, placeOf: () => TransportPlace): 
     t.deepEqual(inbox.texts(), ['before'])
   })
 
+  test('a subscription that is ended twice takes none of another along', async (t) => {
+    const { a, b, root } = await given(t)
+    const first = inboxOf(a, root)
+    first.end()
+    await settled(a)
+    const second = inboxOf(b, root)
+    await settled(b)
+
+    first.end()
+    await settled(a)
+    a.publish(root, bytesOf('here'))
+
+    t.is(textOf((await second.next()).bytes), 'here')
+  })
+
   test('a request is answered', async (t) => {
     const { a, b, root } = await given(t)
     b.subscribe(root, ({ bytes, replyTo }) => b.publish(replyTo!, bytesOf(`${textOf(bytes)}!`)))

@@ -171,7 +171,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
         witness.violation(
           `I6: ${final.mark} has no answer from ${final.type}/${final.actor}: ${JSON.stringify(final.attempts[0]?.outcome)}`,
         )
-    judgeCalls(witness, ledger.wishes, faults.drift)
+    judgeCalls(witness, ledger.wishes, faults.drift, timeline.nowMs)
     if (plan.world === 'quiet') promptness.judge(ledger.wishes, restedMs)
     judgeJournals(witness, ledger.wishes, finals, {
       mayRunLate: faults.late > 0 || faults.reordered,
