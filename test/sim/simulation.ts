@@ -69,6 +69,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const owners = new Owners(witness, plan.shards, isWild)
   const wholeness = new Wholeness(owners, plan.shards)
   const promptness = new Promptness(witness, plan)
+  witness.add(promptness)
   const holds = new Holds(witness, timing.stopMs + 10)
   const delays = new Delays(witness, plan)
   world.listeners.push((process, input) => delays.look(process, input, timeline.nowMs))

@@ -65,20 +65,22 @@ export class Delays implements Checker {
 
   /** A process is about to be told. */
   look(process: Process, input: Input, atMs: number): void {
-    const { node } = process
+    const { node, clock } = process
+    // By its own clock, also where it stands in the middle of a turn.
+    const nowMs = atMs + clock.heldMs
     switch (input.kind) {
       case 'tick':
-        for (const [name, shard] of node.shards) if (isIdle(shard)) this.of(name).idleMs = atMs
+        for (const [name, shard] of node.shards) if (isIdle(shard)) this.of(name).idleMs = nowMs
         break
       case 'collected':
-        if (input.purpose === 'commit') this.of(input.shard).collectedMs = atMs
+        if (input.purpose === 'commit') this.of(input.shard).collectedMs = nowMs
         break
       case 'released':
-        this.packedMs.set(input.token, atMs)
+        this.packedMs.set(input.token, nowMs)
         break
       case 'asked':
         if (input.request.kind === 'package' && input.request.index === 0)
-          this.of(input.request.shard).transitMs = atMs - (this.packedMs.get(input.request.token) ?? atMs)
+          this.of(input.request.shard).transitMs = nowMs - (this.packedMs.get(input.request.token) ?? nowMs)
         break
     }
     if (atMs < this.soonestMs) return
@@ -220,8 +222,9 @@ export class Delays implements Checker {
 /** How many turns that arm one may be undone one after the other. */
 const waitingMax = 8
 
-const isIdle = ({ append, inFlight, checkpoint }: Shard): boolean =>
-  append === undefined && inFlight === undefined && checkpoint.state.kind === 'idle'
+/** It is held, and nothing of it is on its way to the log. */
+const isIdle = ({ epoch, append, inFlight, checkpoint }: Shard): boolean =>
+  epoch > 0 && append === undefined && inFlight === undefined && checkpoint.state.kind === 'idle'
 
 /** Nothing is between it and its next turn. */
 const isAble = ({ phase, append, inFlight, batch, waitsForCommit }: Shard): boolean =>

@@ -4,17 +4,25 @@
 import { limits } from '../../../src/base/limits.ts'
 import { doneOf, isMortal, keyOf, type Wish } from '../ledger.ts'
 import type { Plan } from '../plan.ts'
-import type { Witness } from '../witness.ts'
+import type { Checker, Observation, Witness } from '../witness.ts'
 
-export class Promptness {
+export class Promptness implements Checker {
   /** The cluster was whole for the first time. */
   sinceMs = Infinity
+  /** When views were stored: each may end the moves under way, which then begin anew. */
+  private readonly viewsMs: number[] = []
   private readonly witness: Witness
+  private readonly stopMs: number
   private readonly boundMs: number
 
   constructor(witness: Witness, { timing }: Plan) {
     this.witness = witness
+    this.stopMs = timing.stopMs
     this.boundMs = Math.min(2 * timing.stopMs + 400, 0.9 * limits.resendMs)
+  }
+
+  saw(seen: Observation, atMs: number): void {
+    if (seen.kind === 'stored' && seen.record.kind === 'view') this.viewsMs.push(atMs)
   }
 
   judge(wishes: readonly Wish[], untilMs: number): void {
@@ -28,9 +36,11 @@ export class Promptness {
         if (isMortal(wish.actor) || timeoutMs <= timeoutMsMin || calledMs >= untilMs) continue
         if (calledMs < Math.max(this.sinceMs, bornMs.get(keyOf(wish)) ?? Infinity)) continue
         const tookMs = settledMs - calledMs
-        if (outcome?.kind !== 'done' || tookMs > this.boundMs)
+        const views = this.viewsMs.filter((viewMs) => calledMs < viewMs && viewMs < settledMs).length
+        const boundMs = this.boundMs + Math.max(0, views - 1) * this.stopMs
+        if (outcome?.kind !== 'done' || tookMs > boundMs)
           this.witness.violation(
-            `prompt: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${tookMs.toFixed(0)} of ${this.boundMs.toFixed(0)} ms: ${outcome?.kind === 'refused' ? outcome.why.message : 'done'}`,
+            `prompt: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${tookMs.toFixed(0)} of ${boundMs.toFixed(0)} ms: ${outcome?.kind === 'refused' ? outcome.why.message : 'done'}`,
           )
       }
   }
