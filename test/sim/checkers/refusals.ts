@@ -1,31 +1,29 @@
-/** Refusals (O1): what was refused did not run, if its refusal says so. A node forgets what it refused when it ends: a copy of the frame
- *  that is under way for longer than that may run at the next owner (`src/README.md`). */
+/** Refusals (O1): what was refused did not run, if its refusal says so. Only who refused it knows: a copy of the frame that is under way, or
+ *  parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. */
 
+import { limits } from '../../../src/base/limits.ts'
 import { errorCodes } from '../../../src/base/errors.ts'
 import type { Wish } from '../ledger.ts'
 import type { Checker, Observation } from '../witness.ts'
 
-interface Ran {
-  readonly boot: string
-  readonly atMs: number
-}
-
 export class Refusals implements Checker {
-  /** By frame: the process. */
-  private readonly refusers = new Map<string, string>()
-  /** By process. */
-  private readonly endsMs = new Map<string, number>()
-  /** By request. */
-  private readonly turns = new Map<string, Ran[]>()
+  /** By frame: the process, and how many frames that had refused. */
+  private readonly refusers = new Map<string, { readonly boot: string; readonly place: number }>()
+  /** By process: how many frames it has refused. */
+  private readonly counts = new Map<string, number>()
+  /** By request: the processes. */
+  private readonly runners = new Map<string, Set<string>>()
 
-  saw(seen: Observation, atMs: number): void {
-    if (seen.kind === 'refused') this.refusers.set(seen.frame, seen.life.boot)
-    if (seen.kind === 'process' && (seen.what === 'crashes' || seen.what === 'ends'))
-      this.endsMs.set(seen.life.boot, atMs)
+  saw(seen: Observation): void {
+    if (seen.kind === 'refused') {
+      const { boot } = seen.life
+      const place = (this.counts.get(boot) ?? 0) + 1
+      this.counts.set(boot, place)
+      this.refusers.set(seen.frame, { boot, place })
+    }
     if (seen.kind !== 'act' || seen.what !== 'turn') return
-    const turns = this.turns.get(seen.cause) ?? []
-    this.turns.set(seen.cause, turns)
-    turns.push({ boot: seen.life.boot, atMs })
+    const runners = this.runners.get(seen.cause) ?? new Set()
+    this.runners.set(seen.cause, runners.add(seen.life.boot))
   }
 
   /** A node refused the frame. */
@@ -39,13 +37,14 @@ export class Refusals implements Checker {
       ({ outcome, frame }) =>
         outcome?.kind === 'refused' &&
         !errorCodes[outcome.why.code].mayHaveRun &&
-        ![`r.${mark}`, frame].some((request) => this.ranElsewhere(frame, request)),
+        ![`r.${mark}`, frame].some((request) => this.mayHaveRun(frame, request)),
     )
   }
 
-  private ranElsewhere(frame: string, request: string): boolean {
+  private mayHaveRun(frame: string, request: string): boolean {
     const refuser = this.refusers.get(frame)
-    const endMs = this.endsMs.get(refuser ?? '') ?? Infinity
-    return this.turns.get(request)?.some(({ boot, atMs }) => boot !== refuser && atMs > endMs) === true
+    if (refuser === undefined) return false
+    const isForgotten = this.counts.get(refuser.boot)! - refuser.place >= limits.parkedFramesMax
+    return isForgotten || [...(this.runners.get(request) ?? [])].some((boot) => boot !== refuser.boot)
   }
 }
