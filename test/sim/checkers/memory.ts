@@ -37,6 +37,10 @@ export class Memory implements Checker {
         `handoff 5: ${seen.life.node} reads ${seen.name} although it was sent the package that the release names`,
       )
     if (seen.kind === 'heard' && seen.event.kind === 'healed') this.unhealed.delete(`shard.${seen.event.shard}`)
+    // A view that comes late may say for a moment that it is not to have the shard.
+    if (seen.kind === 'heard' && seen.event.kind === 'view')
+      for (const [name, heir] of this.heirs)
+        if (heir.startsWith(`${seen.life.node}.`)) this.heirs.set(name, 'nobody')
     if (seen.kind !== 'stored') return
     const { record, name } = seen
     if (record.kind === 'charter') return
