@@ -39,8 +39,7 @@ export class Memory implements Checker {
     if (seen.kind === 'heard' && seen.event.kind === 'healed') this.unhealed.delete(`shard.${seen.event.shard}`)
     // A view that comes late may say for a moment that it is not to have the shard.
     if (seen.kind === 'heard' && seen.event.kind === 'view')
-      for (const [name, heir] of this.heirs)
-        if (heir.startsWith(`${seen.life.node}.`)) this.heirs.set(name, 'nobody')
+      for (const [name, heir] of this.heirs) if (heir.startsWith(`${seen.life.node}.`)) this.heirs.set(name, 'nobody')
     if (seen.kind !== 'stored') return
     const { record, name } = seen
     if (record.kind === 'charter') return
