@@ -47,14 +47,16 @@ export class Fate {
     return Math.max(0, ...this.living.map(({ clock }) => clock.frozenUntilMs))
   }
 
-  /** Whoever is paused goes on, whoever is to come back comes, and somebody is there. */
-  becomeCalm(): void {
+  /** No blow falls any more, neither one of the plan nor one that lies in wait. */
+  relent(): void {
     this.over = true
     this.world.ambushes.clear()
-    for (const process of this.living) {
-      process.defuse()
-      if (process.clock.state === 'paused') this.resume(process)
-    }
+    for (const process of this.living) process.defuse()
+  }
+
+  /** Whoever is paused goes on, whoever is to come back comes, and somebody is there. */
+  becomeCalm(): void {
+    for (const process of this.living) if (process.clock.state === 'paused') this.resume(process)
     for (const id of [...this.absent.keys()]) this.startAgain(id)
     if (this.living.every(({ state }) => state === 'leaves')) this.start(`n${++this.born}`)
   }

@@ -124,6 +124,8 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   await runUntil(plan.troubleMs)
   while (timeline.nowMs < fate.frozenUntilMs && !hasFailed()) await runUntil(fate.frozenUntilMs)
   witness.saw({ kind: 'world', text: 'faults are over' })
+  // First of all: a connection that comes back must not strike anybody who goes on at this very moment, in the middle of a turn.
+  fate.relent()
   network.becomeCalm()
   fate.becomeCalm()
   const calmMs = timeline.nowMs
