@@ -8,7 +8,7 @@ import type { Log } from '../../src/log/port.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { encodeViewReply } from '../../src/protocol/cluster.ts'
 import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
-import { logNames } from '../../src/protocol/records.ts'
+import { decodeRecord, logNames, type Row } from '../../src/protocol/records.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
 import type { Transport } from '../../src/transport/port.ts'
@@ -229,10 +229,11 @@ export class Process {
     const rows = logNames.row('')
     return {
       ...control,
-      append: (name, record, row, options) => {
+      append: (name, record, expected, options) => {
         const node = name.startsWith(rows) ? name.slice(rows.length) : life.node
-        const appended = control.append(name, record, row, options)
-        if (node !== life.node) this.#saw({ kind: 'declares', life, node, row, heldMs: this.clock.heldMs })
+        const appended = control.append(name, record, expected, options)
+        if (node !== life.node)
+          this.#saw({ kind: 'declares', life, node, row: decodeRecord(record) as Row, heldMs: this.clock.heldMs })
         return appended
       },
     }

@@ -3,7 +3,7 @@
 
 import type { NodeEvent } from '../../src/core/effects.ts'
 import type { ActorKey, ShardName } from '../../src/protocol/address.ts'
-import type { ControlRecord, LogRecord } from '../../src/protocol/records.ts'
+import type { ControlRecord, LogRecord, Row } from '../../src/protocol/records.ts'
 
 /** One life of a process. */
 export interface Life {
@@ -71,12 +71,12 @@ export type Observation =
       readonly what: 'starts' | 'crashes' | 'ends' | 'stands' | 'sleeps' | 'resumes' | 'is cut' | 'is back'
     }
   | { readonly kind: 'heard'; readonly life: Life; readonly event: NodeEvent }
-  /** A process declares another node dead, over the row of that sequence: its append leaves; by its clock that is `heldMs` later. */
+  /** A process declares another node dead, over its row with that beat: its append leaves; by its clock that is `heldMs` later. */
   | {
       readonly kind: 'declares'
       readonly life: Life
       readonly node: string
-      readonly row: number
+      readonly row: Pick<Row, 'boot' | 'inc' | 'beat'>
       readonly heldMs: number
     }
   /** A process reads a whole log. */

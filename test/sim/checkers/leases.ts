@@ -4,6 +4,7 @@
  *  whoever declares it must have been UP for as long, by the fastest clock. */
 
 import type { Timing } from '../../../src/core/timing.ts'
+import type { Row } from '../../../src/protocol/records.ts'
 import type { Checker, Hold, Life, Observation, Witness } from '../witness.ts'
 
 /** One life of a process. */
@@ -22,8 +23,10 @@ interface Seen {
 
 export class Leases implements Checker {
   private readonly lives = new Map<string, Seen>()
-  /** By sequence: when a row was stored. */
-  private readonly rowMs = new Map<number, number>()
+  /** By its beat: when a row was stored. A sequence would not do: a broker that forgets gives it to another's. */
+  private readonly rowMs = new Map<string, number>()
+  /** By node: when the newest row was stored in which it lives. */
+  private readonly aliveMs = new Map<string, number>()
   private readonly witness: Witness
   private readonly timing: Timing
   private readonly drift: number
@@ -39,9 +42,11 @@ export class Leases implements Checker {
       case 'stored': {
         const { record } = seen
         if (record.kind !== 'row') return
-        this.rowMs.set(seen.seq, atMs)
-        if (record.state === 'up' || record.state === 'leaving') this.beat(record.boot, atMs)
-        return
+        if (record.state === 'dead') return this.judgeDead(record, atMs)
+        this.rowMs.set(beatOf(record), atMs)
+        if (record.state === 'left') return
+        this.aliveMs.set(record.profile.id, atMs)
+        return this.beat(record.boot, atMs)
       }
       case 'process':
         return this.note(seen, atMs)
@@ -133,11 +138,18 @@ export class Leases implements Checker {
       this.witness.violation(
         `D1: ${life.node} declares ${node} dead and has been up for ${upMs.toFixed(0)} of ${waitMs} ms itself`,
       )
-    const stoodMs = nowMs - (this.rowMs.get(row) ?? -Infinity)
+    const stoodMs = nowMs - (this.rowMs.get(beatOf(row)) ?? -Infinity)
     if (stoodMs < leastMs)
       this.witness.violation(
         `D1: ${life.node} declares ${node} dead, whose row was stored only ${stoodMs.toFixed(0)} of ${waitMs} ms before`,
       )
+  }
+
+  /** The row that a declaration replaces stood for W, whatever was forgotten before. */
+  private judgeDead({ profile: { id } }: Row, atMs: number): void {
+    const stoodMs = atMs - (this.aliveMs.get(id) ?? -Infinity)
+    if (stoodMs < this.timing.waitMs / (1 + this.drift) - 1)
+      this.witness.violation(`D1: ${id} is dead ${stoodMs.toFixed(0)} of ${this.timing.waitMs} ms after its last row`)
   }
 
   /** By the slowest clock. */
@@ -145,6 +157,8 @@ export class Leases implements Checker {
     return ms / (1 - this.drift)
   }
 }
+
+const beatOf = ({ boot, inc, beat }: Pick<Row, 'boot' | 'inc' | 'beat'>): string => `${boot} ${inc} ${beat}`
 
 /** Timers ring a little late. */
 const slackMs = 3
