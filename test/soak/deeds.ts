@@ -44,11 +44,11 @@ export class Deeds {
     }
   }
 
-  /** The last word on an actor: what it remembers. */
-  close(actor: string, marks: readonly string[]): void {
+  /** The last word on an actor: what it remembered when it was asked at `askedMs`. What its caller had given up may have come after that. */
+  close(actor: string, marks: readonly string[], askedMs: number): void {
     const remembered = new Set(marks)
-    for (const mark of this.deeds.get(actor)?.keys() ?? [])
-      if (!remembered.has(mark))
+    for (const [mark, { atMs }] of this.deeds.get(actor) ?? [])
+      if (!remembered.has(mark) && atMs < askedMs)
         this.wrong.push(`E1: the action of ${mark} was performed, and ${actor} does not remember it`)
     this.deeds.delete(actor)
     this.newest.delete(actor)

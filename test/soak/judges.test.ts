@@ -159,13 +159,15 @@ test('deeds: one that is repeated, undone or done by an owner of the past is not
   const deed = { actor: 'journal/a1', pid: 1, atMs: 0, epoch: 5 }
   deeds.note({ ...deed, mark: 'm1' })
   deeds.note({ ...deed, mark: 'm2', epoch: 9, pid: 2, atMs: 4_000 })
-  deeds.close('journal/a1', ['m1', 'm2'])
+  deeds.close('journal/a1', ['m1', 'm2'], 6_000)
   t.deepEqual(deeds.wrong, [])
   deeds.note({ ...deed, mark: 'm3' })
   deeds.note({ ...deed, mark: 'm3' })
   deeds.note({ ...deed, mark: 'm4', epoch: 9, pid: 2, atMs: 4_000 })
   deeds.note({ ...deed, mark: 'm5', atMs: 5_000 })
-  deeds.close('journal/a1', ['m3', 'm5'])
+  deeds.note({ ...deed, mark: 'm6', epoch: 9, pid: 2, atMs: 7_000 })
+  deeds.close('journal/a1', ['m3', 'm5'], 6_000)
+  t.is(deeds.wrong.length, 3)
   t.regex(
     deeds.wrong.join('\n'),
     /m3 .* performed by process 1 .*\n.*m5 .* under epoch 5, 1000 ms after epoch 9.*\n.*m4 was performed/,

@@ -307,7 +307,8 @@ export class Workload {
     const { outside } = this.options
     await until(`the calls to ${book.key} are settled`, () => !book.isOpen(), patienceMs)
     const final = await this.insist(book, 'get', (wish) => book.type !== 'timer' || hasFiredAll(wish))
-    const { context } = doneOf(final)!.value as View
+    const { value, calledMs } = doneOf(final)!
+    const { context } = value as View
     const wrong = book.judge(context)
     if (book.type === 'timer')
       this.timerLatenessMsMax = Math.max(this.timerLatenessMsMax, latenessMsOf(context as TimerJournal))
@@ -326,7 +327,7 @@ export class Workload {
     const gone = await this.insist(book, 'get')
     if (doneOf(gone) !== undefined) this.accuse(book, [`I2: ${book.key} answers after it was stopped`])
     // By now everything that was done has been heard of.
-    if (book.type === 'journal') outside.deeds.close(book.key, context.marks)
+    if (book.type === 'journal') outside.deeds.close(book.key, context.marks, calledMs)
     outside.forget(book.key)
     this.books.delete(book.key)
   }
