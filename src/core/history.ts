@@ -145,12 +145,19 @@ function noteReach(history: History, { control, shards }: Reach): void {
 /** The broker may have lost records, and gives their sequences out again: whatever it has now counts, whatever its sequence. That can be
  *  hidden: others may have written as much since as was lost. */
 function becomeForgetful(node: NodeState): void {
-  const { cluster } = node
-  const { rows } = cluster
+  const { cluster, config, out } = node
+  const { rows, doubted } = cluster
   // A proposal must follow what lies in the log now, not what was read under the same sequence before.
   cluster.viewReadMs = -Infinity
   node.history.highest = { control: 0, shards: 0 }
-  for (const [nodeId, seen] of rows) rows.set(nodeId, { ...seen, seq: 0 })
+  for (const [nodeId, seen] of rows) {
+    rows.set(nodeId, { ...seen, seq: 0 })
+    // R3: this node's own row is looked at in any case.
+    if (nodeId === config.profile.id) continue
+    // The watch may have told of what is left of it already, and it was taken for older.
+    doubted.add(nodeId)
+    out.push({ kind: 'read row', nodeId })
+  }
 }
 
 /** R3: the row still shows this life. */

@@ -107,6 +107,8 @@ export interface Cluster {
   readonly rows: Map<string, Seen>
   /** Members of the view that have no row in the log. */
   readonly missing: Set<string>
+  /** Nodes whose rows the broker may have lost since they were seen: until they are read again they prove nothing. */
+  readonly doubted: Set<string>
   view: View | undefined
   viewSeq: number
   /** Of the view that lies in the log, as far as is known: lower than that of `view` where the broker has forgotten it. */

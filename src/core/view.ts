@@ -18,6 +18,7 @@ import { makeToken } from './tokens.ts'
 export const createCluster = (): Cluster => ({
   rows: new Map(),
   missing: new Set(),
+  doubted: new Set(),
   view: undefined,
   viewSeq: 0,
   loggedNumber: 0,
@@ -37,13 +38,16 @@ export function onRowSeen(node: NodeState, nodeId: string, seq: number, row: Row
   // A broker that forgot its newest records gives their sequences out anew.
   if (known !== undefined && (known.seq > seq || (known.seq === seq && known.row.token === row.token))) return
   node.cluster.missing.delete(nodeId)
+  node.cluster.doubted.delete(nodeId)
   noteSteady(node, row)
   node.cluster.rows.set(nodeId, { row, seq, arrivedMs: node.nowMs })
   proposeIfDue(node)
 }
 
-/** There is no row: such a node is no member, although it is not gone either (rule D3). */
+/** There is no row: such a node is no member, although it is not gone either (rule D3). What was known of it before a loss holds: who
+ *  still lived under it finds no row, and is fenced. */
 export function onRowMissing(node: NodeState, nodeId: string): void {
+  node.cluster.doubted.delete(nodeId)
   if (!node.cluster.rows.has(nodeId)) node.cluster.missing.add(nodeId)
 }
 
@@ -97,7 +101,8 @@ export function onViewWritten(node: NodeState, view: View, result: AppendResult)
 /** Declares who must be dead, and proposes the view that the rows ask for. Called at every tick. */
 export function tickView(node: NodeState): void {
   if (!isUp(node)) return
-  const { rows, declaring } = node.cluster
+  const { rows, declaring, doubted } = node.cluster
+  for (const nodeId of doubted) node.out.push({ kind: 'read row', nodeId })
   const rank = rankOf(node)
   for (const [nodeId, seen] of rows) {
     if (nodeId === node.config.profile.id || !isAlive(seen.row) || declaring.has(nodeId)) continue
@@ -110,8 +115,9 @@ export function tickView(node: NodeState): void {
   proposeIfDue(node)
 }
 
-/** D3: never becomes false again. A row that is missing is not gone. */
+/** D3: never becomes false again, unless the broker forgets it: then that life may go on (R3). A row that is missing is not gone. */
 export function isGone(node: NodeState, nodeId: string, inc: number): boolean {
+  if (node.cluster.doubted.has(nodeId)) return false
   const row = node.cluster.rows.get(nodeId)?.row
   return row !== undefined && (row.inc > inc || (row.inc === inc && !isAlive(row)))
 }
@@ -141,7 +147,8 @@ function proposeIfDue(node: NodeState): void {
   node.out.push({ kind: 'write view', view, expected: cluster.viewSeq })
 }
 
-/** A watch that has just begun has not told everything: who is in the view must not be taken for missing. */
+/** A watch that has just begun has not told everything: who is in the view must not be taken for missing. Nor must anybody be taken for
+ *  dead, or alive, by a row that the broker may have lost. */
 function knowsRows(node: NodeState): boolean {
   const { cluster } = node
   if (cluster.viewReadMs === -Infinity) {
@@ -150,7 +157,7 @@ function knowsRows(node: NodeState): boolean {
   }
   const unknown = cluster.view?.members.filter(({ id }) => !cluster.rows.has(id) && !cluster.missing.has(id)) ?? []
   for (const { id } of unknown) node.out.push({ kind: 'read row', nodeId: id })
-  return unknown.length === 0
+  return unknown.length === 0 && cluster.doubted.size === 0
 }
 
 /** The members that the rows show: a pure function, the same at every node that has seen the same rows. */

@@ -260,6 +260,35 @@ test('rows that the broker has forgotten are followed again from where they begi
   )
 })
 
+test('D3: that a node is dead proves nothing once the broker may have forgotten it, until its row was read again', (t) => {
+  const { world, a, b } = couple()
+  world.pass(3_000)
+  a.disconnect()
+  const living = world.broker.tail<Row>('row.b') as { readonly seq: number; readonly record: Row }
+  const dead: Row = { ...living.record, state: 'dead', token: 'forgotten' }
+  a.tell({ kind: 'row seen', nodeId: 'b', seq: living.seq + 100, row: dead })
+  // It says that this broker has been up for W, so that nobody waits.
+  t.not(living.record.steady, '')
+  a.forgetEffects()
+
+  // The watch tells of the row before it is known that anything is forgotten.
+  a.moods.set('read identity', 'hold')
+  a.connect()
+  world.run()
+  t.true(isGone(a.state, 'b', 1))
+  a.moods.set('read row', 'hold')
+  a.letGo('read identity')
+  t.false(isGone(a.state, 'b', 1))
+  a.letGo('read row')
+  world.pass(3_000)
+
+  a.expectEvent('history broken')
+  a.rejectEffect('write view')
+  a.rejectEffect('append', ({ record }) => record.kind === 'claim')
+  b.rejectEvent('fenced')
+  t.is(a.state.cluster.rows.get('b')!.row.state, 'up')
+})
+
 test('a member without a row does not hold up the view', (t) => {
   const { world, a, b } = couple()
   b.kill()
