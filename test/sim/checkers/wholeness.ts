@@ -1,15 +1,17 @@
 /** Wholeness (I6): with faults over, the view names everybody who is there and nobody else, and each shard is owned by the node that
- *  the ring names: by the log, and by that node's own account. */
+ *  the ring names: by the log, and by that node's own account. A view that the broker has forgotten is none: who comes next does not
+ *  know it. */
 
 import { shardName } from '../../../src/protocol/address.ts'
-import type { View } from '../../../src/protocol/records.ts'
+import { logNames, type View } from '../../../src/protocol/records.ts'
 import { assignSlowly } from '../../core/support/slow-ring.ts'
 import type { Process } from '../process.ts'
 import type { Checker, Observation } from '../witness.ts'
 import type { Owners } from './owners.ts'
 
 export class Wholeness implements Checker {
-  private view: View | undefined
+  /** Those that the log has held; the last one counts. */
+  private views: { readonly seq: number; readonly view: View }[] = []
   /** By shard: whom the ring of that view names. */
   private wanted: readonly string[] = []
   private readonly owners: Owners
@@ -21,15 +23,17 @@ export class Wholeness implements Checker {
   }
 
   saw(seen: Observation): void {
-    if (seen.kind !== 'stored' || seen.record.kind !== 'view') return
-    this.view = seen.record
-    const able = seen.record.members.filter(({ state }) => state === 'up').map(({ id }) => id)
+    if (seen.kind === 'stored' && seen.record.kind === 'view') this.views.push({ seq: seen.seq, view: seen.record })
+    else if (seen.kind === 'forgotten') this.views = this.views.filter(({ seq }) => seq <= seen.tailOf(logNames.view))
+    else return
+    const members = this.views.at(-1)?.view.members ?? []
+    const able = members.filter(({ state }) => state === 'up').map(({ id }) => id)
     this.wanted = able.length === 0 ? [] : assignSlowly(able, 'main', this.shards)
   }
 
   /** What is missing, or nothing. */
   lack(living: readonly Process[]): string | undefined {
-    const { view } = this
+    const view = this.views.at(-1)?.view
     if (view === undefined) return 'there is no view'
     const there = living.map(({ life, node }) => `${life.node}.${node.self.inc}`).toSorted()
     const members = view.members.map(({ id, inc }) => `${id}.${inc}`).toSorted()
