@@ -4,6 +4,7 @@
 
 import type { Input } from '../../src/core/effects.ts'
 import type { NodeState, Phase, Shard } from '../../src/core/state.ts'
+import type { Row } from '../../src/protocol/records.ts'
 import type { Process } from './process.ts'
 
 export const situations = [
@@ -29,7 +30,16 @@ export const situations = [
   'beat in doubt',
 ] as const
 
-export type Situation = (typeof situations)[number]
+/** Where only what is laid for it strikes. */
+type Rare =
+  /** A row tells of another life, or of its end, and no view does yet. */
+  | 'row new'
+  /** A view is told for the first time. */
+  | 'view new'
+  /** It may have been replaced, has a lease again, and waits for W. */
+  | 'waiting to resume'
+
+export type Situation = (typeof situations)[number] | Rare
 
 interface Trap {
   readonly situation: Situation
@@ -78,6 +88,12 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return node.self.wasUp && node.lease.endMs - node.lease.nowMs < node.config.timing.leaseMs / 2
     case 'beat in doubt':
       return node.self.beat?.doubt === true && node.self.life.kind === 'member'
+    case 'row new':
+      return input.kind === 'row seen' && isNews(node.cluster.rows.get(input.nodeId)?.row, input.row)
+    case 'view new':
+      return input.kind === 'view seen' && input.view.number > (node.cluster.view?.number ?? 0)
+    case 'waiting to resume':
+      return node.history.check === 'resume' && node.history.noResumingBeforeMs > node.nowMs
     case 'commit in flight':
       return some(node, ({ append }) => append?.record.kind === 'commit')
     case 'checkpoint uploading':
@@ -86,6 +102,8 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return some(node, ({ phase }) => nameOf(phase) === situation)
   }
 }
+
+const isNews = (known: Row | undefined, { inc, state }: Row): boolean => known?.inc !== inc || known.state !== state
 
 const isOverPackage = (shard: Shard | undefined): boolean =>
   shard?.phase.kind === 'claiming' && typeof shard.phase.over?.handoff === 'string'

@@ -294,14 +294,21 @@ export class Fate {
     const awayMs = between(random, 5, plan.timing.leaseMs)
     if (this.unsynced) return
     this.unsynced = true
-    const synced = disk.copy()
+    let synced = disk.copy()
     const next = random.next()
     const sinceMs = between(random, 1, 100)
     let isLost = false
+    // The view alone: the row that asks for it is still there.
+    const isOfView = next >= 0.8 && next < 0.9
+    if (isOfView)
+      ambushes.lay('row new', () => {
+        synced = disk.copy()
+        ambushes.lay('view new', () => timeline.in(sinceMs, lose))
+      })
     timeline.in(lostMs, () => {
       if (next < 0.4) ambushes.lay('commit in flight', lose)
       else if (next < 0.8) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
-      else lose()
+      else if (!isOfView) lose()
       timeline.in(1_000, lose)
     })
     const lose = (): void => {
@@ -312,9 +319,11 @@ export class Fate {
       network.lives++
       // Some are back later than others: until then they know nothing of it.
       for (const process of this.living) {
-        const laterMs = random.next() < 0.3 ? between(random, 0, plan.timing.leaseMs) : between(random, 0, 20)
+        const laterMs = random.next() < 0.3 ? between(random, 0, 2 * plan.timing.leaseMs) : between(random, 0, 20)
         this.cut(process, awayMs + laterMs, 'both', random)
       }
+      if (random.next() < 0.5)
+        ambushes.lay('waiting to resume', (victim) => this.cut(victim, between(random, 1, 20), 'both', random))
     }
   }
 }
