@@ -223,8 +223,8 @@ export class Delays implements Checker {
 const waitingMax = 8
 
 /** It is held, and nothing of it is on its way to the log. */
-const isIdle = ({ epoch, append, inFlight, checkpoint }: Shard): boolean =>
-  epoch > 0 && append === undefined && inFlight === undefined && checkpoint.state.kind === 'idle'
+const isIdle = ({ epoch, append, inFlight }: Shard): boolean =>
+  epoch > 0 && append === undefined && inFlight === undefined
 
 /** Nothing is between it and its next turn. */
 const isAble = ({ phase, append, inFlight, batch, waitsForCommit }: Shard): boolean =>
