@@ -1,7 +1,7 @@
 /** Healing: what this node holds against what the log says, and how it brings back what the broker has lost (rules N5, R2, R3).
  *
  *      owned --tail is an older record of its own chain--> waiting --W is over, or the lease has held--> claiming
- *            --claim stored--> checkpointing --stored--> owned
+ *            --claim stored--> checkpointing --stored--> owned      where nothing is lost, the claim alone is enough
  *
  *  What was lost is in the memory of whoever held the shard: a claim over what is left and a checkpoint of everything bring it
  *  back. Whoever else has claimed meanwhile has the shard. */
