@@ -81,7 +81,7 @@ export class Fate {
     const effects = Math.floor(between(random, 0, 6))
     // What it may not commit it refuses, and the next owner may take.
     if (when === 'draining, committing' && kind === 'writes stall' && next < 0.5)
-      found.wire.stalled = { stream: streams.shards, how: 'full', untilMs: this.world.timeline.nowMs + 100 }
+      found.main.stalled = { stream: streams.shards, how: 'full', untilMs: this.world.timeline.nowMs + 100 }
     else if (next < 0.5) this.strike(kind, random, found, 'at once')
     else found.arm(effects, () => this.strike(kind, random, found, 'at once'))
   }
@@ -129,7 +129,7 @@ export class Fate {
       case 'drain':
         return victim && this.leave(victim, 'asked by an operator', random)
       case 'cut':
-        return victim && this.cut(victim, between(random, 5, this.world.plan.faults.cutMsMax), drawWay(random), random)
+        return victim && this.cutOff(victim, random)
       case 'outage':
         return this.outage(random)
       case 'election':
@@ -240,17 +240,38 @@ export class Fate {
     process.clock.resume()
   }
 
-  private cut(victim: Process, cutMs: number, way: Way, random: Random): void {
+  /** From the broker, or one of its connections alone, which may come and go several times. */
+  private cutOff(victim: Process, random: Random): void {
+    const { timeline, plan, coverage } = this.world
+    const { cutMsMax, beatsApart } = plan.faults
+    const cutMs = between(random, 5, cutMsMax)
+    const way = drawWay(random)
+    if (!beatsApart || random.next() < 0.5) return this.cut(victim, cutMs, way, random)
+    coverage.fault('cut of one connection')
+    const wires = [pick(random, [victim.main, victim.beats])]
+    const times = Math.ceil(between(random, 0, 5))
+    if (times === 1) return this.cut(victim, cutMs, way, random, wires)
+    coverage.fault('connection flaps')
+    const flap = (left: number): void => {
+      if (left === 0 || this.over || victim.state === 'ended') return
+      const shortMs = between(random, 1, 20)
+      this.cut(victim, shortMs, 'both', random, wires)
+      timeline.in(shortMs + between(random, 5, 60), () => flap(left - 1))
+    }
+    flap(times)
+  }
+
+  private cut(victim: Process, cutMs: number, way: Way, random: Random, wires = victim.wires): void {
     const soon = random.next() < 0.5
     const noticedMs = this.world.plan.faults.cutIsNoticed ? 0 : between(random, 0, soon ? 20 : 2 * cutMs)
     const { timeline, witness, coverage } = this.world
     coverage.fault(`cut ${way}`)
     witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
-    victim.wire.cut(noticedMs, way)
+    for (const wire of wires) wire.cut(noticedMs, way)
     timeline.in(cutMs, () => {
       if (victim.state === 'ended') return
       witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
-      victim.wire.restore()
+      for (const wire of wires) wire.restore()
     })
   }
 
@@ -264,7 +285,7 @@ export class Fate {
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
     const next = random.next()
     // Where the disk is full the node itself goes on; as a rule not for long.
-    victim.wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs }
+    for (const wire of victim.wires) wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs }
     if (how !== 'full' || plan.nodes === 1) return
     if (next < 0.3) this.leave(victim, 'asked by an operator', random)
     else if (next < 0.8) timeline.at(untilMs, () => !this.over && this.crash(victim, random))

@@ -40,6 +40,8 @@ export interface Faults {
   readonly cutMsMax: number
   /** The process hears of it in the same moment. */
   readonly cutIsNoticed: boolean
+  /** Beats have a connection of their own, which can be cut alone. */
+  readonly beatsApart: boolean
   readonly outageMsMax: number
   readonly electionMsMax: number
   readonly pauseMsMax: number
@@ -103,6 +105,7 @@ export const noFaults: Faults = {
   poison: 0,
   cutMsMax: 0,
   cutIsNoticed: false,
+  beatsApart: false,
   outageMsMax: 0,
   electionMsMax: 0,
   pauseMsMax: 0,
@@ -152,6 +155,7 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     lostTailMsMax: between(random, 20, 1_000),
     stallMsMax: between(random, 0.5, 4) * leaseMs,
     letsGoLate: false,
+    beatsApart: random.next() < 0.8,
   }
   if (world === 'quiet')
     return { ...noFaults, drift: drawn.drift, delayMsMax: drawn.delayMsMax, letsGoLate: random.next() < 0.8 }

@@ -134,12 +134,12 @@ export class Wire {
   }
 
   /** Everything passes again. What was under way is lost, so the process always hears of it. */
-  restore(): void {
+  restore(delayMs = this.delayMs()): void {
     if (this.outUp && this.inUp) return
     this.detection()
     this.outUp = this.inUp = false
     this.tell(false)
-    this.network.timeline.in(this.delayMs(), () => {
+    this.network.timeline.in(delayMs, () => {
       this.outUp = this.inUp = true
       this.tell(true)
     })

@@ -1,4 +1,4 @@
-/** Process: one life of one node: the shipped loop with the shipped core and host, on its own clock and its own wire. */
+/** Process: one life of one node: the shipped loop with the shipped core and host, on its own clock and its own wires. */
 
 import { limits } from '../../src/base/limits.ts'
 import { drawToken, type Random } from '../../src/base/random.ts'
@@ -28,7 +28,9 @@ type End = 'left' | 'refused' | 'killed' | 'poisoned'
 export class Process {
   readonly life: Life
   readonly clock: LocalClock
-  readonly wire: Wire
+  /** Of everything but the control log, which has a connection of its own, as a rule. */
+  readonly main: Wire
+  readonly beats: Wire
   state: 'runs' | 'leaves' | 'ended' = 'runs'
   /** The cluster refused it, or it is done. */
   readonly ended: Promise<End>
@@ -48,18 +50,19 @@ export class Process {
     this.#world = world
     this.life = { node: id, boot: drawToken(random) }
     this.clock = new LocalClock(timeline, random, rate)
-    this.wire = network.connect(this.clock)
+    this.main = network.connect(this.clock)
+    this.beats = plan.faults.beatsApart ? network.connect(this.clock) : this.main
     this.ended = new Promise((resolve) => (this.#end = resolve))
-    const { clock, wire, life } = this
-    wire.beforeUse = () => this.#beforeEffect()
+    const { clock, main, beats, life } = this
+    for (const wire of this.wires) wire.beforeUse = () => this.#beforeEffect()
 
     const report = (error: unknown): void =>
       this.#saw({ kind: 'broken', life, text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-    const transport = faultyTransport(broker, wire, report)
+    const transport = faultyTransport(broker, main, report)
     this.#transport = transport
     const serverOf = () => ({ server: `sim ${world.disk.starts}`, mayForget: plan.world === 'forgetful broker' })
-    const control = this.#watchedControl(faultyLog(broker, streams.control, wire, serverOf, report))
-    const shards = this.#watchedShards(faultyLog(broker, streams.shards, wire, serverOf, report))
+    const control = this.#watchedControl(faultyLog(broker, streams.control, beats, serverOf, report))
+    const shards = this.#watchedShards(faultyLog(broker, streams.shards, main, serverOf, report))
     const subjects = subjectsOf(clusterName)
     let holds = 0
     const definitions = definitionsFor({
@@ -95,7 +98,7 @@ export class Process {
       },
       clock,
       transport,
-      connections: [transport],
+      connections: this.wires,
       control,
       shards,
       subjects,
@@ -131,6 +134,10 @@ export class Process {
     return this.#loop.node
   }
 
+  get wires(): readonly Wire[] {
+    return [...new Set([this.main, this.beats])]
+  }
+
   /** How its core stands, for those who look for what went wrong. */
   describe(): string {
     const { self, history, shards } = this.node
@@ -164,7 +171,7 @@ export class Process {
     const crashes = how === 'killed' || how === 'poisoned'
     this.#world.witness.saw({ kind: 'process', life: this.life, what: crashes ? 'crashes' : 'ends' })
     this.clock.kill()
-    this.wire.close()
+    for (const wire of this.wires) wire.close()
     for (const close of this.#closes) close()
     this.#loop.stop()
     this.#end(how)
