@@ -98,6 +98,7 @@ export class Client {
 
   private doSomething(): void {
     const { random } = this
+    const { armsLong } = this.world.plan
     const next = random.next()
     const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
     const timeoutMs = random.next() < 0.3 ? between(random, 50, 800) : between(random, 800, 6_000)
@@ -109,7 +110,7 @@ export class Client {
     if (next < 0.14) return void this.wish('locate', this.pickType(), actor, timeoutMs)
     if (next < 0.24) {
       // One is armed seldom and for long, so that crashes and moves fall between its arming and its firing.
-      if (actor === slowTimer && random.next() < 0.7) return
+      if (actor === slowTimer && !armsLong && random.next() < 0.7) return
       const cancels = random.next() < 0.25
       return void this.wish('ask', 'timer', actor, timeoutMs, { event: cancels ? { type: 'CANCEL' } : undefined })
     }
@@ -140,7 +141,7 @@ export class Client {
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
     const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
-    const event = given.event ?? eventOf(op, type, actor, mark, random)
+    const event = given.event ?? eventOf(op, type, actor, mark, random, this.world.plan.armsLong)
     const wish: Wish = {
       client: this.name,
       number,
@@ -191,8 +192,8 @@ const mortals = ['mortal0', 'mortal1'] as const
 
 const slowTimer = 'a0'
 
-const drawDelay = (random: Random, actor: string): number =>
-  actor === slowTimer ? between(random, 2_000, 9_000) : between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
+const drawDelay = (random: Random, isLong: boolean): number =>
+  isLong ? between(random, 2_000, 9_000) : between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
 
 interface Given {
   readonly event?: JournalEvent | undefined
@@ -205,9 +206,12 @@ function eventOf(
   actor: string,
   mark: string,
   random: Random,
+  armsLong: boolean,
 ): JournalEvent | undefined {
   if (op !== 'ask' && op !== 'tell') return undefined
-  return type === 'timer' ? { type: 'ARM', mark, delayMs: drawDelay(random, actor) } : { type: 'ADD', mark }
+  return type === 'timer'
+    ? { type: 'ARM', mark, delayMs: drawDelay(random, armsLong || actor === slowTimer) }
+    : { type: 'ADD', mark }
 }
 
 function callOf({ op, type, actor, mark, event, request }: Wish, timeoutMs: number): Call {

@@ -33,6 +33,8 @@ export interface Faults {
     readonly slow: number
     /** May be longer than the caller waits: then the record is stored after 'unknown' was said. */
     readonly slowMsMax: number
+    /** What a part of a checkpoint takes longer than a record. */
+    readonly partMsMax: number
     readonly watchMsMax: number
   }
   /** Of all wishes of the clients. */
@@ -101,7 +103,7 @@ export const noFaults: Faults = {
   lateAnswers: 0,
   lateAnswersMsMax: 0,
   reordered: false,
-  log: { lost: 0, unanswered: 0, full: 0, slow: 0, slowMsMax: 0, watchMsMax: 1 },
+  log: { lost: 0, unanswered: 0, full: 0, slow: 0, slowMsMax: 0, partMsMax: 0, watchMsMax: 1 },
   poison: 0,
   cutMsMax: 0,
   cutIsNoticed: false,
@@ -144,6 +146,7 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
       full: random.next() < 0.2 ? share(0.05) : 0,
       slow: share(0.3),
       slowMsMax: between(random, 10, random.next() < 0.3 ? 4_000 : leaseMs),
+      partMsMax: maybe(() => between(random, 100, 1_000)),
       watchMsMax: between(random, 1, random.next() < 0.3 ? leaseMs * 2 : 20),
     },
     poison: share(0.1),

@@ -26,7 +26,14 @@ export function faultyLog(
   const { random } = network
 
   /** One call to the store and back. `none`: what the caller hears if nothing comes back in time. */
-  function call<T>(timeoutMs: number, act: () => Promise<T>, late: T, gone: T, stall?: Stall): Promise<T> {
+  function call<T>(
+    timeoutMs: number,
+    act: () => Promise<T>,
+    late: T,
+    gone: T,
+    stall?: Stall,
+    longerMs = 0,
+  ): Promise<T> {
     return new Promise((resolve) => {
       const settle = (result: T): void => {
         cancel()
@@ -45,7 +52,7 @@ export function faultyLog(
       if (stall?.how === 'lost') return
       const isUnanswered = random.next() < log.unanswered || stall?.how === 'unanswered'
       if (isUnanswered) coverage.fault('log call unanswered')
-      const heldMs = stall?.how === 'held' ? stall.untilMs - network.timeline.nowMs : 0
+      const heldMs = longerMs + (stall?.how === 'held' ? stall.untilMs - network.timeline.nowMs : 0)
       const slowMs = (): number => {
         if (random.next() >= log.slow) return wire.delayMs()
         coverage.fault('log call slow')
@@ -109,7 +116,8 @@ export function faultyLog(
       if (isFull) network.coverage.fault('log full')
       const act = (): Promise<AppendResult> =>
         isFull ? Promise.resolve(full) : inner.append(name, bytes, expected, options)
-      return call(options.timeoutMs, act, unanswered, broken, stall)
+      const longerMs = name.startsWith('part.') ? random.next() * network.faults.log.partMsMax : 0
+      return call(options.timeoutMs, act, unanswered, broken, stall, longerMs)
     },
     tail: (name, timeoutMs) => call<TailResult>(timeoutMs, () => inner.tail(name, timeoutMs), unanswered, broken),
     read: (name, from, timeoutMs) =>

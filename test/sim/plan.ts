@@ -21,6 +21,8 @@ export interface Plan {
   readonly paddingBytes: number
   /** Of one client, on average. */
   readonly callsPerSecond: number
+  /** Delays are long and checkpoints many: so that some come to the next owner in a checkpoint. */
+  readonly armsLong: boolean
   /** How long the faults last. */
   readonly troubleMs: number
   readonly faults: Faults
@@ -33,7 +35,9 @@ export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
   const world = drawWorld(random)
   const timing = drawTiming(random, world)
+  const armsLong = random.next() < 0.3
   const drawnLimits = drawLimits(random, timing)
+  if (armsLong) Object.assign(drawnLimits, drawCheckpoints(random, 1_000))
   const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
   // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
   if (faults.late > 0) delete drawnLimits.parkedFramesMax
@@ -52,6 +56,7 @@ export function drawPlan(seed: number): Plan {
     actors: 1 + Math.floor(between(random, 0, 6)),
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
     callsPerSecond: between(random, 1, 9),
+    armsLong,
     troubleMs,
     faults,
     blows: drawBlows(random, troubleMs, world),
@@ -76,7 +81,15 @@ function alone(plan: Plan): Plan {
     actors: 6,
     callsPerSecond: plan.callsPerSecond + 6,
     limits: { ...plan.limits, handoffStepMs: Math.max(250, leaseMs / 2) } as Plan['limits'],
-    faults: { ...plan.faults, doubled: 0.5, late: 0.3, lateMsMax: 4_000, reordered: true },
+    faults: {
+      ...plan.faults,
+      // Without room for its beats it would end.
+      log: { ...plan.faults.log, full: 0 },
+      doubled: 0.5,
+      late: 0.3,
+      lateMsMax: 4_000,
+      reordered: true,
+    },
     blows: [
       ...plan.blows.filter(({ kind }) => ['cut', 'outage', 'election', 'list'].includes(kind)),
       ...[0.2, 0.4, 0.6, 0.8].map(
@@ -122,11 +135,7 @@ function drawLimits(
     if (random.next() < 0.3) drawn[name] = values[Math.floor(between(random, 0, values.length))]!
   }
   // Checkpoints of small logs, and in parts.
-  if (random.next() < 0.4) {
-    drawn.checkpointLogBytesMin = between(random, 1_000, 10_000)
-    drawn.checkpointInlineBytesMax = between(random, 500, 10_000)
-    drawn.chunkBytes = between(random, 500, 3_000)
-  }
+  if (random.next() < 0.4) Object.assign(drawn, drawCheckpoints(random, 10_000))
   if (random.next() < 0.5) drawn.handoffStepMs = Math.max(between(random, 250, 1_000), leaseMs / 2)
   maybe('resendMs', 250, 4_000)
   maybe('turnsPerCommitMax', 1, 3)
@@ -137,6 +146,12 @@ function drawLimits(
   if (random.next() < 0.1) maybe('parkedFramesMax', 30, 60)
   return drawn as ReturnType<typeof drawLimits>
 }
+
+const drawCheckpoints = (random: Random, bytesMax: number): Partial<typeof limits> => ({
+  checkpointLogBytesMin: between(random, 0.1, 1) * bytesMax,
+  checkpointInlineBytesMax: between(random, 0.05, 1) * bytesMax,
+  chunkBytes: between(random, 500, 3_000),
+})
 
 /** Puts the limits of a plan in force. Returns what takes them back. */
 export function applyLimits(drawn: Partial<typeof limits>): () => void {

@@ -250,6 +250,10 @@ export class Process {
     const { life } = this
     return {
       ...shards,
+      append: (name, record, expected, options) => {
+        if (name.startsWith(logNames.shard(''))) this.#saw({ kind: 'appends', life, name })
+        return shards.append(name, record, expected, options)
+      },
       read: (name, from, timeoutMs) => {
         if (name.startsWith(logNames.shard(''))) this.#saw({ kind: 'reads', life, name })
         return shards.read(name, from, timeoutMs)

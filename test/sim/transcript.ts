@@ -56,8 +56,9 @@ function textOf(seen: Observation): string {
       return `${nameOf(seen.life)} -- ${eventText(seen.event)}`
     case 'declares':
       return `${nameOf(seen.life)} declares ${seen.node} dead`
+    case 'appends':
     case 'reads':
-      return `${nameOf(seen.life)} reads ${seen.name}`
+      return `${nameOf(seen.life)} ${seen.kind} ${seen.name}`
     case 'broken':
       return `${seen.life ? nameOf(seen.life) : 'world '} !!!! ${seen.text}`
     case 'refused':

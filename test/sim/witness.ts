@@ -79,6 +79,8 @@ export type Observation =
       readonly row: Pick<Row, 'boot' | 'inc' | 'beat'>
       readonly heldMs: number
     }
+  /** A process appends to the log of a shard, perhaps once more. */
+  | { readonly kind: 'appends'; readonly life: Life; readonly name: string }
   /** A process reads a whole log. */
   | { readonly kind: 'reads'; readonly life: Life; readonly name: string }
   /** Something that must never be said: an error with nobody to hear it. */

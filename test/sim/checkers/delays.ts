@@ -2,12 +2,13 @@
  *  it: within a tick, as soon as its shard can take turns.
  *
  *  What a shard could do is looked at while a transition is overdue, whenever its node is told something. Some time is counted by
- *  nobody, and makes delays longer: between the moment at which an actor was looked at and that at which its record was stored, on the
- *  way of a package, and from a claim to its acknowledgement. */
+ *  nobody, and makes delays longer: from the sending of the record that an actor is restored from until it was stored, on the way of a
+ *  package, and from a claim to its acknowledgement. */
 
 import { isUp } from '../../../src/core/membership.ts'
 import type { Input } from '../../../src/core/effects.ts'
 import type { Shard } from '../../../src/core/state.ts'
+import { type CheckpointRecord, type CommitRecord, logNames } from '../../../src/protocol/records.ts'
 import { addressOf, shardOf } from '../../../src/protocol/address.ts'
 import type { ActorShown, Wish } from '../ledger.ts'
 import { doneOf, keyOf } from '../ledger.ts'
@@ -27,17 +28,26 @@ interface Armed {
 
 /** What is known of a shard. */
 interface Known {
+  /** The process that took it last, and the one that has its package. */
+  owner: string
+  heir: string
   ownedMs: number
   /** It was last seen unable to take turns. */
   unableMs: number
+  claimedMs: number
+  /** Who claimed it knew that it had. */
+  toldMs: number
+  transitMs: number
+  readonly actors: Map<string, Counted>
+}
+
+/** What is known of an actor. */
+interface Counted {
   /** Not counted so far, by anybody. */
   uncountedMs: number
-  collectedMs: number
-  /** Nothing of it was on its way to the log. */
-  idleMs: number
-  claimedMs: number
+  /** The last record of it alone, and how long the one that it would be restored from was under way. */
+  seq: number
   lagMs: number
-  transitMs: number
 }
 
 export class Delays implements Checker {
@@ -46,12 +56,14 @@ export class Delays implements Checker {
   private readonly waiting = new Map<string, readonly string[]>()
   private soonestMs = Infinity
   private readonly known = new Map<string, Known>()
+  /** By process: the last look at its clock. */
+  private readonly lookedMs = new Map<string, number>()
+  /** By log and process: when the record that is under way was sent first. */
+  private readonly sentMs = new Map<string, number>()
   /** By token: when the package was made. */
   private readonly packedMs = new Map<string, number>()
   /** By process: since when it runs. */
   private readonly wellMs = new Map<string, number>()
-  /** Clocks that stand still while their machine sleeps make delays longer. */
-  private sleptMs = 0
   private readonly asleepSinceMs = new Map<string, number>()
   private readonly witness: Witness
   private readonly plan: Plan
@@ -68,19 +80,26 @@ export class Delays implements Checker {
     const { node, clock } = process
     // By its own clock, also where it stands in the middle of a turn.
     const nowMs = atMs + clock.heldMs
+    this.lookedMs.set(process.life.boot, nowMs)
     switch (input.kind) {
-      case 'tick':
-        for (const [name, shard] of node.shards) if (isIdle(shard)) this.of(name).idleMs = nowMs
+      case 'appended':
+        // It is certainly not stored.
+        if (input.result.kind === 'full' || input.result.kind === 'too large')
+          this.sentMs.delete(sending(logNames.shard(input.shard), process.life.node))
+        this.noteClaim(node.shards.get(input.shard), nowMs)
         break
-      case 'collected':
-        if (input.purpose === 'commit') this.of(input.shard).collectedMs = nowMs
+      case 'tail read':
+        this.noteClaim(node.shards.get(input.shard), nowMs)
         break
       case 'released':
         this.packedMs.set(input.token, nowMs)
         break
       case 'asked':
         if (input.request.kind === 'package' && input.request.index === 0)
-          this.of(input.request.shard).transitMs = nowMs - (this.packedMs.get(input.request.token) ?? nowMs)
+          Object.assign(this.of(input.request.shard), {
+            heir: process.life.boot,
+            transitMs: nowMs - (this.packedMs.get(input.request.token) ?? nowMs),
+          })
         break
     }
     if (atMs < this.soonestMs) return
@@ -102,7 +121,7 @@ export class Delays implements Checker {
         const { delayMs, actor, heldMs } = seen
         const lastMs = atMs + heldMs
         const firstMs = this.armed.get(seen.mark)?.firstMs ?? lastMs
-        const { uncountedMs } = this.of(this.shardOf(actor))
+        const { uncountedMs } = this.actor(actor)
         const armed = { actor, firstMs, lastMs, delayMs, uncountedMs }
         this.armed.set(seen.mark, armed)
         this.wait(actor, seen.mark)
@@ -115,21 +134,28 @@ export class Delays implements Checker {
       case 'cancelled':
         return
       case 'heard':
-        if (seen.event.kind === 'owned') this.own(seen.event.shard, atMs)
+        if (seen.event.kind === 'owned') this.own(seen.event.shard, seen.life.boot, atMs)
         if (seen.event.kind === 'resumed') this.wellMs.set(seen.life.boot, atMs)
         return
+      case 'appends': {
+        const key = sending(seen.name, seen.life.node)
+        if (!this.sentMs.has(key)) this.sentMs.set(key, this.lookedMs.get(seen.life.boot) ?? atMs)
+        return
+      }
       case 'stored': {
-        const { record, name } = seen
+        const { record, name, seq } = seen
         if (record.kind !== 'claim' && record.kind !== 'commit' && record.kind !== 'checkpoint') return
-        const known = this.of(name.slice('shard.'.length))
-        if (record.kind === 'claim') known.claimedMs = atMs
-        else known.lagMs = Math.max(known.lagMs, atMs - (record.kind === 'commit' ? known.collectedMs : known.idleMs))
+        const key = sending(name, record.owner)
+        const lagMs = atMs - (this.sentMs.get(key) ?? atMs)
+        this.sentMs.delete(key)
+        if (record.kind === 'claim') this.of(name.slice('shard.'.length)).claimedMs = atMs
+        else this.note(name.slice('shard.'.length), seq, record, lagMs)
         return
       }
       case 'process':
         if (seen.what === 'sleeps') this.asleepSinceMs.set(seen.life.boot, atMs)
         if (seen.what === 'resumes') {
-          this.sleptMs += atMs - (this.asleepSinceMs.get(seen.life.boot) ?? atMs)
+          this.noteSleep(seen.life.boot, atMs - (this.asleepSinceMs.get(seen.life.boot) ?? atMs))
           this.asleepSinceMs.delete(seen.life.boot)
         }
         this.wellMs.set(seen.life.boot, atMs)
@@ -180,16 +206,40 @@ export class Delays implements Checker {
     this.waiting.set(actor, [...others.slice(-waitingMax), mark])
   }
 
-  private own(shard: string, atMs: number): void {
+  /** Whoever folds the log restores an actor from its own last record, or from the checkpoint that covers that. */
+  private note(shard: string, seq: number, record: CommitRecord | CheckpointRecord, lagMs: number): void {
+    if (record.kind === 'commit') {
+      for (const [actor] of record.actors) Object.assign(this.actor(actor), { seq, lagMs })
+      return
+    }
+    for (const counted of this.of(shard).actors.values()) if (counted.seq <= record.covers) counted.lagMs = lagMs
+  }
+
+  private noteClaim(shard: Shard | undefined, nowMs: number): void {
+    if (shard?.phase.kind === 'claiming') this.of(shard.name).toldMs = nowMs
+  }
+
+  /** Its clock stood still, and what it holds is due as much later. */
+  private noteSleep(boot: string, sleptMs: number): void {
+    if (sleptMs === 0) return
+    for (const known of this.known.values())
+      if (known.owner === boot) for (const counted of known.actors.values()) counted.uncountedMs += sleptMs
+      else if (known.heir === boot) known.transitMs += sleptMs
+  }
+
+  private own(shard: string, boot: string, atMs: number): void {
     const known = this.of(shard)
+    known.owner = boot
     known.ownedMs = atMs
-    known.uncountedMs += known.lagMs + known.transitMs + (atMs - known.claimedMs)
+    for (const counted of known.actors.values())
+      counted.uncountedMs += counted.lagMs + known.transitMs + Math.max(0, known.toldMs - known.claimedMs)
+    known.heir = ''
     known.transitMs = 0
   }
 
   private dueMsOf({ actor, lastMs, delayMs, uncountedMs }: Armed): number {
-    const lateMs = this.of(this.shardOf(actor)).uncountedMs - uncountedMs
-    return lastMs + delayMs * (1 + 2 * this.plan.faults.drift) + lateMs + this.sleptMs
+    const lateMs = this.actor(actor).uncountedMs - uncountedMs
+    return lastMs + delayMs * (1 + 2 * this.plan.faults.drift) + lateMs
   }
 
   private ableMsOf(armed: Armed): number {
@@ -204,27 +254,25 @@ export class Delays implements Checker {
   private of(shard: string): Known {
     let known = this.known.get(shard)
     if (known !== undefined) return known
-    known = {
-      ownedMs: 0,
-      unableMs: 0,
-      uncountedMs: 0,
-      collectedMs: 0,
-      idleMs: 0,
-      claimedMs: 0,
-      lagMs: 0,
-      transitMs: 0,
-    }
+    known = { owner: '', heir: '', ownedMs: 0, unableMs: 0, claimedMs: 0, toldMs: 0, transitMs: 0, actors: new Map() }
     this.known.set(shard, known)
     return known
+  }
+
+  private actor(actor: string): Counted {
+    const { actors } = this.of(this.shardOf(actor))
+    let counted = actors.get(actor)
+    if (counted !== undefined) return counted
+    counted = { uncountedMs: 0, seq: 0, lagMs: 0 }
+    actors.set(actor, counted)
+    return counted
   }
 }
 
 /** How many turns that arm one may be undone one after the other. */
 const waitingMax = 8
 
-/** It is held, and nothing of it is on its way to the log. */
-const isIdle = ({ epoch, append, inFlight }: Shard): boolean =>
-  epoch > 0 && append === undefined && inFlight === undefined
+const sending = (name: string, node: string): string => `${name} ${node}`
 
 /** Nothing is between it and its next turn. */
 const isAble = ({ phase, append, inFlight, batch, waitsForCommit }: Shard): boolean =>
