@@ -56,7 +56,7 @@ export class Delays implements Checker {
   private readonly waiting = new Map<string, readonly string[]>()
   private soonestMs = Infinity
   private readonly known = new Map<string, Known>()
-  /** By process: the last look at its clock. */
+  /** By process: when it was last told something and did not stand in the middle of a turn: what it sends it looked at no earlier. */
   private readonly lookedMs = new Map<string, number>()
   /** By log and process: when the record that is under way was sent first. */
   private readonly sentMs = new Map<string, number>()
@@ -80,7 +80,7 @@ export class Delays implements Checker {
     const { node, clock } = process
     // By its own clock, also where it stands in the middle of a turn.
     const nowMs = atMs + clock.heldMs
-    this.lookedMs.set(process.life.boot, nowMs)
+    if (clock.heldMs === 0) this.lookedMs.set(process.life.boot, nowMs)
     switch (input.kind) {
       case 'appended':
         // It is certainly not stored.
