@@ -23,7 +23,7 @@ export function startCheckpoint(node: NodeState, shard: Shard): void {
   const only = pieces.length === 1 ? pieces[0]! : undefined
   const token = makeToken(node)
   if (only !== undefined) return appendInline(node, shard, token, only)
-  shard.checkpoint.state = { kind: 'uploading', token, covers: shard.tailSeq, takenMs: node.nowMs }
+  shard.checkpoint.state = { kind: 'uploading', token, covers: shard.tailSeq, takenMs: node.nowMs, breaks: node.history.breaks }
   shard.checkpoint.logBytes = 0
   node.out.push({ kind: 'write parts', shard: shard.name, token, pieces })
 }
@@ -42,6 +42,7 @@ export function onPartsWritten(shard: Shard, token: string, parts: readonly Part
 
 /** Appends the record that points to the parts. Only while nothing is in flight. */
 export function appendPointer(node: NodeState, shard: Shard): void {
+  giveUpLostUpload(node, shard)
   const { state } = shard.checkpoint
   if (state.kind !== 'ready') return
   const record: CheckpointRecord = {
@@ -65,6 +66,18 @@ export function onCheckpointAppended(node: NodeState, shard: Shard, record: Chec
   if (parts.length === 0 && !hadParts) return
   const firstPart = parts.length === 0 ? shard.tailSeq : Math.min(...parts.map((part) => part.seq))
   node.out.push({ kind: 'purge', shard: shard.name, before: record.covers + 1, partsBefore: firstPart })
+}
+
+/** S5: parts that were written before the broker lost records may be among these, so no record may name them any more. Called once the
+ *  tails were compared: a record that names them and waits to be sent again is in no log. */
+export function giveUpLostUpload(node: NodeState, shard: Shard): void {
+  const { append, checkpoint } = shard
+  const { state } = checkpoint
+  if (state.kind === 'idle' || state.breaks === node.history.breaks) return
+  const pointer = append?.record.token === state.token ? append : undefined
+  if (pointer !== undefined && pointer.state !== 'waiting') return
+  if (pointer !== undefined) shard.append = undefined
+  giveUpCheckpoint(shard)
 }
 
 /** It will be tried again when more log has come. */

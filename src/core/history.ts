@@ -27,6 +27,7 @@ export const createHistory = (): History => ({
   highest: { control: 0, shards: 0 },
   readingIdentity: undefined,
   readings: 0,
+  breaks: 0,
 })
 
 /** Everything that was compared is as it should be, as far as is known. */
@@ -150,6 +151,7 @@ function becomeForgetful(node: NodeState): void {
   // A proposal must follow what lies in the log now, not what was read under the same sequence before.
   cluster.viewReadMs = -Infinity
   node.history.highest = { control: 0, shards: 0 }
+  node.history.breaks++
   for (const [nodeId, seen] of rows) {
     rows.set(nodeId, { ...seen, seq: 0 })
     // R3: this node's own row is looked at in any case.

@@ -16,7 +16,14 @@ import type { AppendResult } from '../protocol/log-results.ts'
 import type { ClaimRecord, LogRecord, LogWeight, ShardState } from '../protocol/records.ts'
 import { restoreActor } from './activation.ts'
 import { beginAppend, learnChain, onAppended, onTail, type Outcome, retryAppend } from './append.ts'
-import { appendPointer, giveUpCheckpoint, isDue, onCheckpointAppended, startCheckpoint } from './checkpoint.ts'
+import {
+  appendPointer,
+  giveUpCheckpoint,
+  giveUpLostUpload,
+  isDue,
+  onCheckpointAppended,
+  startCheckpoint,
+} from './checkpoint.ts'
 import { beginCommit, hasUncommitted, markDirty, onCommitted, undoAll } from './commit.ts'
 import type { Logged } from './effects.ts'
 import { checkChain, fold, ownerOf, partsOf } from './fold.ts'
@@ -137,7 +144,10 @@ const retryMs = 100
 const auditMs = 5_000
 
 function tickShard(node: NodeState, shard: Shard): void {
-  if (mayWrite(node.history)) retryAppend(node, shard)
+  if (mayWrite(node.history)) {
+    giveUpLostUpload(node, shard)
+    retryAppend(node, shard)
+  }
   switch (shard.phase.kind) {
     case 'looking':
       return tickLooking(node, shard, shard.phase)

@@ -66,9 +66,10 @@ function takeIn(node: NodeState, shard: Shard, delivery: Delivery): void {
     )
 }
 
-/** Who repeats a request whose turn was taken must not hear that it did not run. */
+/** Who repeats a request whose turn was taken must not hear that it did not run: its answer comes when it is sent again. */
 function refuseUnlessKnown(node: NodeState, shard: Shard, delivery: Delivery, why: Refusal): void {
   const { id, type, actor, request = id } = delivery
   const known = findRequest(shard.requests, keyOf({ type, id: actor }), request)
-  if (joinRequest(known, delivery) === 'does not wait') refuseWaiter(node, shard, delivery, why)
+  if (known?.state.kind === 'answered') sendOn(node, delivery)
+  else if (joinRequest(known, delivery) === 'does not wait') refuseWaiter(node, shard, delivery, why)
 }

@@ -144,6 +144,8 @@ export interface History {
   readingIdentity: Reach | undefined
   /** Number of that reading: the answer of an earlier one may still come, and is older. */
   readings: number
+  /** How often the broker may have lost its newest records. */
+  breaks: number
 }
 
 export interface Reach {
@@ -348,15 +350,16 @@ export interface Checkpointing {
   parts: readonly PartRef[]
   state:
     | { readonly kind: 'idle' }
-    | { readonly kind: 'uploading'; readonly token: string; readonly covers: number; readonly takenMs: number }
-    | {
-        readonly kind: 'ready'
-        readonly token: string
-        readonly covers: number
-        readonly takenMs: number
-        readonly parts: readonly PartRef[]
-        readonly bytes: number
-      }
+    | ({ readonly kind: 'uploading' } & Upload)
+    | ({ readonly kind: 'ready'; readonly parts: readonly PartRef[]; readonly bytes: number } & Upload)
+}
+
+interface Upload {
+  readonly token: string
+  readonly covers: number
+  readonly takenMs: number
+  /** `breaks` of the history when it began. */
+  readonly breaks: number
 }
 
 export interface Package {

@@ -142,6 +142,31 @@ test('S5: parts that could not be written are given up, and commits go on', (t) 
   t.like(a.ask(actors[0]!, { type: 'ADD' }), { handled: true })
 })
 
+test('S5: parts that the broker may have lost are named by no record, also by none that was sent before', (t) => {
+  for (const sent of [false, true]) {
+    const { a, actors } = large()
+    a.moods.set('write parts', 'hold')
+    for (let n = 0; n < 6; n++) a.ask(actors[0]!, { type: 'ADD' })
+    a.moods.set('append', 'unknown')
+    if (sent) a.letGo('write parts')
+    a.world.run()
+    a.disconnect()
+    a.world.broker.server = 's2'
+    a.moods.delete('append')
+    a.letGo('write parts')
+    a.forgetEffects()
+
+    a.connect()
+    a.world.pass(500)
+
+    a.rejectEffect('append', ({ record }) => record.kind === 'checkpoint')
+    t.like(a.ask(actors[0]!, { type: 'ADD' }), { handled: true })
+    for (let n = 0; n < 12; n++) a.ask(actors[0]!, { type: 'ADD', pad: 100_000 })
+    a.world.pass(500)
+    t.true(partsOf(a.world.broker.read('shard.main.0')).length > 1, 'the next one has parts of its own')
+  }
+})
+
 test('S5: a reader that misses a part reads the log again', (t) => {
   const { a, actors } = large()
   for (let n = 0; n < 6; n++) a.ask(actors[0]!, { type: 'ADD' })

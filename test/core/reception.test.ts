@@ -101,6 +101,26 @@ test('a full mailbox refuses with OVERLOADED, and what waits in it runs', (t) =>
   t.is(a.count(actor), limits.parkedFramesMax)
 })
 
+test('M1: a copy of a request that was answered is never told that it did not run, and is sent again for its answer', (t) => {
+  for (const isFull of [false, true]) {
+    const { a, actor } = waiting()
+    a.connect()
+    a.world.pass(1_000)
+    const id = a.send('ask', actor, { type: 'ADD' })
+    a.world.run()
+    t.like(a.said(id), { handled: true })
+    a.disconnect()
+    const other = a.world.actorIn('main.0', 'counter', 1)
+    for (let n = 0; isFull && n < limits.parkedFramesMax; n++) a.send('tell', other, {}, { leftMs: 60_000 })
+
+    const lane = Number(id.split('#')[1])
+    a.send('ask', actor, { type: 'ADD' }, { id, lane, base: lane, leftMs: 200 })
+    a.world.pass(1_000)
+
+    t.is(a.said(id), 'moved')
+  }
+})
+
 test('O1: a frame waits for the earlier ones of its lane', (t) => {
   const a = owned()
   const actor = a.world.actorIn('main.0')

@@ -29,6 +29,10 @@ export class Fate {
     this.sendDeadly = sendDeadly
     const { plan, timeline } = world
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
+    // What is undone in the very step in which a node finds its lease over.
+    const random = randomFor(plan.seed, 'hold refused')
+    if (plan.faults.log.full > 0 && plan.faults.pauseMsMax > 0)
+      world.ambushes.lay('hold refused', (victim) => this.over || this.pause(victim, 'stands', random, 'at once'))
     for (const blow of plan.blows)
       timeline.at(blow.atMs, () => {
         if (this.over) return
@@ -327,7 +331,8 @@ export class Fate {
         ambushes.lay('view new', () => timeline.in(sinceMs, lose))
       })
     timeline.in(lostMs, () => {
-      if (next < 0.4) ambushes.lay('commit in flight', lose)
+      if (next < 0.25) ambushes.lay('commit in flight', lose)
+      else if (next < 0.4) ambushes.lay('checkpoint uploading', () => timeline.in(sinceMs, lose))
       else if (next < 0.8) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
       else if (!isOfView) lose()
       timeline.in(1_000, lose)

@@ -104,7 +104,8 @@ export class Process {
       subjects,
       createHost: (listener) => this.#watched(createHost({ definitions, clock, listener: this.#listener(listener) })),
       answer: (replyTo, answer) => {
-        if (answer.kind === 'refused') this.#saw({ kind: 'refused', life, frame: answer.id, code: answer.why.code })
+        if (answer.kind === 'refused')
+          this.#saw({ kind: 'refused', life, frame: answer.id, lane: answer.lane, code: answer.why.code })
         answers.send(replyTo, [answer])
       },
       onInput: (input) => {

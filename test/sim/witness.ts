@@ -1,6 +1,7 @@
 /** Witness: what is seen of a run from outside of the product: by the wrappers around its ports and its host, by the store, by the
  *  machines under test and by the callers. Checkers judge these observations and nothing else. */
 
+import type { ErrorCode } from '../../src/base/errors.ts'
 import type { NodeEvent } from '../../src/core/effects.ts'
 import type { ActorKey, ShardName } from '../../src/protocol/address.ts'
 import type { ControlRecord, LogRecord, Row } from '../../src/protocol/records.ts'
@@ -85,8 +86,14 @@ export type Observation =
   | { readonly kind: 'reads'; readonly life: Life; readonly name: string }
   /** Something that must never be said: an error with nobody to hear it. */
   | { readonly kind: 'broken'; readonly life: Life | undefined; readonly text: string }
-  /** A node refuses a frame. */
-  | { readonly kind: 'refused'; readonly life: Life; readonly frame: string; readonly code: string }
+  /** A node refuses a frame, as it came under the number `lane`. */
+  | {
+      readonly kind: 'refused'
+      readonly life: Life
+      readonly frame: string
+      readonly lane: number | undefined
+      readonly code: ErrorCode
+    }
   | { readonly kind: 'called'; readonly text: string }
   | { readonly kind: 'settled'; readonly text: string }
   | { readonly kind: 'world'; readonly text: string }

@@ -1,10 +1,14 @@
 /** Refusals (O1): what was refused did not run, if its refusal says so. Only who refused it knows: a copy of the frame that is under way, or
- *  parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. */
+ *  parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. What it
+ *  refuses at the first sending is certainly in no record of its own, under the claim that it then had. */
 
 import { limits } from '../../../src/base/limits.ts'
 import { errorCodes } from '../../../src/base/errors.ts'
+import type { Input } from '../../../src/core/effects.ts'
+import type { Frame } from '../../../src/protocol/frames.ts'
+import type { CommitRecord } from '../../../src/protocol/records.ts'
 import type { Wish } from '../ledger.ts'
-import type { Checker, Observation } from '../witness.ts'
+import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Refusals implements Checker {
   /** By frame: the process, and how many frames that had refused. */
@@ -13,6 +17,22 @@ export class Refusals implements Checker {
   private readonly counts = new Map<string, number>()
   /** By request: the processes. */
   private readonly runners = new Map<string, Set<string>>()
+  private readonly frames = new Map<string, Frame>()
+  /** By process and shard: the claim. */
+  private readonly epochs = new Map<string, number>()
+  /** Frames without an id of their caller's: the claims under which they were refused at the first sending, and committed. */
+  private readonly denied = new Map<string, string>()
+  private readonly committed = new Map<string, string>()
+  private readonly witness: Witness
+
+  constructor(witness: Witness) {
+    this.witness = witness
+  }
+
+  /** A process is about to be told. */
+  look(input: Input): void {
+    if (input.kind === 'frames') for (const frame of input.batch.frames) this.frames.set(frame.id, frame)
+  }
 
   saw(seen: Observation): void {
     if (seen.kind === 'refused') {
@@ -20,7 +40,11 @@ export class Refusals implements Checker {
       const place = (this.counts.get(boot) ?? 0) + 1
       this.counts.set(boot, place)
       this.refusers.set(seen.frame, { boot, place })
+      this.noteDenial(seen)
     }
+    if (seen.kind === 'heard' && seen.event.kind === 'owned')
+      this.epochs.set(`${seen.life.boot} ${seen.event.shard}`, seen.event.epoch)
+    if (seen.kind === 'stored' && seen.record.kind === 'commit') this.noteCommit(seen.record)
     if (seen.kind !== 'act' || seen.what !== 'turn') return
     const runners = this.runners.get(seen.cause) ?? new Set()
     this.runners.set(seen.cause, runners.add(seen.life.boot))
@@ -41,10 +65,35 @@ export class Refusals implements Checker {
     )
   }
 
+  private noteDenial({ life, frame: id, lane, code }: Extract<Observation, { kind: 'refused' }>): void {
+    const frame = this.frames.get(id)
+    if (frame === undefined || lane !== frame.first || errorCodes[code].mayHaveRun) return
+    const epoch = this.epochs.get(`${life.boot} ${frame.shard}`)
+    if (epoch === undefined) return
+    this.denied.set(id, `${life.node} ${epoch}`)
+    this.compare(id)
+  }
+
+  private noteCommit({ owner, epoch, requests }: CommitRecord): void {
+    for (const { request } of requests) {
+      this.committed.set(request, `${owner} ${epoch}`)
+      this.compare(request)
+    }
+  }
+
+  private compare(frame: string): void {
+    const by = this.denied.get(frame)
+    if (by === undefined || by !== this.committed.get(frame) || this.isForgotten(this.refusers.get(frame)!)) return
+    this.witness.violation(`O1: ${by.split(' ')[0]} says that ${frame} did not run, and committed it`)
+  }
+
+  private isForgotten({ boot, place }: { readonly boot: string; readonly place: number }): boolean {
+    return this.counts.get(boot)! - place >= limits.parkedFramesMax
+  }
+
   private mayHaveRun(frame: string, request: string): boolean {
     const refuser = this.refusers.get(frame)
     if (refuser === undefined) return false
-    const isForgotten = this.counts.get(refuser.boot)! - refuser.place >= limits.parkedFramesMax
-    return isForgotten || [...(this.runners.get(request) ?? [])].some((boot) => boot !== refuser.boot)
+    return this.isForgotten(refuser) || [...(this.runners.get(request) ?? [])].some((boot) => boot !== refuser.boot)
   }
 }
