@@ -4,7 +4,7 @@
 
 import type { Input } from '../../src/core/effects.ts'
 import type { NodeState, Phase, Shard } from '../../src/core/state.ts'
-import type { LogRecord, Row } from '../../src/protocol/records.ts'
+import type { Row } from '../../src/protocol/records.ts'
 import type { Process } from './process.ts'
 
 export const situations = [
@@ -36,7 +36,8 @@ type Rare =
   | 'row new'
   /** A view is told for the first time. */
   | 'view new'
-  /** The store has no room for a commit of an actor that holds something outside. */
+  /** What somebody asked of an actor that holds something outside is about to be appended, or the store has no room for it. */
+  | 'hold committing'
   | 'hold refused'
   /** It may have been replaced, has a lease again, and waits for W. */
   | 'waiting to resume'
@@ -94,12 +95,10 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return input.kind === 'row seen' && isNews(node.cluster.rows.get(input.nodeId)?.row, input.row)
     case 'view new':
       return input.kind === 'view seen' && input.view.number > (node.cluster.view?.number ?? 0)
+    case 'hold committing':
+      return input.kind === 'collected' && input.purpose === 'commit' && isOfHolder(node.shards.get(input.shard))
     case 'hold refused':
-      return (
-        input.kind === 'appended' &&
-        input.result.kind === 'full' &&
-        changesHolder(node.shards.get(input.shard)?.append?.record)
-      )
+      return input.kind === 'appended' && input.result.kind === 'full' && isOfHolder(node.shards.get(input.shard))
     case 'waiting to resume':
       return node.history.check === 'resume' && node.history.noResumingBeforeMs > node.nowMs
     case 'commit in flight':
@@ -113,8 +112,8 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
 
 const isNews = (known: Row | undefined, { inc, state }: Row): boolean => known?.inc !== inc || known.state !== state
 
-const changesHolder = (record: LogRecord | undefined): boolean =>
-  record?.kind === 'commit' && record.actors.some(([actor]) => actor.startsWith('holder/'))
+const isOfHolder = (shard: Shard | undefined): boolean =>
+  shard?.inFlight?.requests.some(({ request }) => request.actor.startsWith('holder/')) === true
 
 const isOverPackage = (shard: Shard | undefined): boolean =>
   shard?.phase.kind === 'claiming' && typeof shard.phase.over?.handoff === 'string'

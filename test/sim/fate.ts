@@ -29,10 +29,7 @@ export class Fate {
     this.sendDeadly = sendDeadly
     const { plan, timeline } = world
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
-    // What is undone in the very step in which a node finds its lease over.
-    const random = randomFor(plan.seed, 'hold refused')
-    if (plan.faults.log.full > 0 && plan.faults.pauseMsMax > 0)
-      world.ambushes.lay('hold refused', (victim) => this.over || this.pause(victim, 'stands', random, 'at once'))
+    if (plan.refusesHolds) this.layRefusal(randomFor(plan.seed, 'refusal'))
     for (const blow of plan.blows)
       timeline.at(blow.atMs, () => {
         if (this.over) return
@@ -205,9 +202,28 @@ export class Fate {
     if (random.next() < 0.5) this.restart(leaver.life.node, timeoutMs + between(random, 0, 3 * plan.timing.waitMs))
   }
 
-  private pause(victim: Process, kind: 'stands' | 'sleeps', random: Random, how: 'at once' | 'sometime'): void {
+  /** The store has no room for what somebody asked of a holder; and in the very step in which that is undone its node finds its lease over. */
+  private layRefusal(random: Random): void {
+    const { timeline, ambushes, plan } = this.world
+    const { leaseMs, waitMs } = plan.timing
+    timeline.at(between(random, 500, plan.troubleMs), () =>
+      ambushes.lay('hold committing', (victim) => {
+        victim.main.stalled = { stream: streams.shards, how: 'full', untilMs: timeline.nowMs + 1 }
+        ambushes.lay('hold refused', () =>
+          this.pause(victim, 'stands', random, 'at once', between(random, leaseMs, waitMs)),
+        )
+      }),
+    )
+  }
+
+  private pause(
+    victim: Process,
+    kind: 'stands' | 'sleeps',
+    random: Random,
+    how: 'at once' | 'sometime',
     // A sleep that is shorter than what tells it from a slewing wall clock goes unnoticed, and the shortest lease is to bear it.
-    const pauseMs = between(random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax))
+    pauseMs = between(random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax)),
+  ): void {
     const { timeline, witness, coverage } = this.world
     this.inTheMiddle(victim, random, how, (middle) => {
       if (victim.clock.state !== 'runs') return

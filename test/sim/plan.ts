@@ -23,6 +23,8 @@ export interface Plan {
   readonly callsPerSecond: number
   /** Delays are long and checkpoints many: so that some come to the next owner in a checkpoint. */
   readonly armsLong: boolean
+  /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
+  readonly refusesHolds: boolean
   /** How long the faults last. */
   readonly troubleMs: number
   readonly faults: Faults
@@ -57,6 +59,7 @@ export function drawPlan(seed: number): Plan {
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
     callsPerSecond: between(random, 1, 9),
     armsLong,
+    refusesHolds: (world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1,
     troubleMs,
     faults,
     blows: drawBlows(random, troubleMs, world),
