@@ -28,7 +28,7 @@ interface Armed {
 
 /** What is known of a shard. */
 interface Known {
-  /** The process that took it last, and the one that has its package. */
+  /** The process that took it last, and the one that has its package, or has claimed it. */
   owner: string
   heir: string
   ownedMs: number
@@ -86,10 +86,10 @@ export class Delays implements Checker {
         // It is certainly not stored.
         if (input.result.kind === 'full' || input.result.kind === 'too large')
           this.sentMs.delete(sending(logNames.shard(input.shard), process.life.node))
-        this.noteClaim(node.shards.get(input.shard), nowMs)
+        this.noteClaim(process, input.shard, nowMs)
         break
       case 'tail read':
-        this.noteClaim(node.shards.get(input.shard), nowMs)
+        this.noteClaim(process, input.shard, nowMs)
         break
       case 'released':
         this.packedMs.set(input.token, nowMs)
@@ -215,8 +215,9 @@ export class Delays implements Checker {
     for (const counted of this.of(shard).actors.values()) if (counted.seq <= record.covers) counted.lagMs = lagMs
   }
 
-  private noteClaim(shard: Shard | undefined, nowMs: number): void {
-    if (shard?.phase.kind === 'claiming') this.of(shard.name).toldMs = nowMs
+  private noteClaim({ node, life }: Process, name: string, nowMs: number): void {
+    if (node.shards.get(name)?.phase.kind !== 'claiming') return
+    Object.assign(this.of(name), { heir: life.boot, toldMs: nowMs })
   }
 
   /** Its clock stood still, and what it holds is due as much later. */
