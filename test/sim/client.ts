@@ -69,8 +69,13 @@ export class Client {
 
   /** So that there is somebody to call. */
   spawnAll(): void {
+    const { actors, bornLate, troubleMs } = this.world.plan
     for (const type of actorTypes)
-      for (let i = 0; i < this.world.plan.actors; i++) this.wish('spawn', type, `a${i}`, 3_000, { patient: true })
+      for (let i = 0; i < actors; i++) {
+        const spawn = (): void => void this.wish('spawn', type, `a${i}`, 3_000, { patient: true })
+        if (bornLate && this.random.next() < 0.7) this.world.timeline.in(between(this.random, 0, troubleMs), spawn)
+        else spawn()
+      }
   }
 
   /** Everybody must answer. */

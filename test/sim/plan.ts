@@ -21,6 +21,8 @@ export interface Plan {
   readonly paddingBytes: number
   /** Of one client, on average. */
   readonly callsPerSecond: number
+  /** Actors are called before they are there, and are born in the midst of the trouble. */
+  readonly bornLate: boolean
   /** Delays are long and checkpoints many: so that some come to the next owner in a checkpoint. */
   readonly armsLong: boolean
   /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
@@ -58,6 +60,7 @@ export function drawPlan(seed: number): Plan {
     actors: 1 + Math.floor(between(random, 0, 6)),
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
     callsPerSecond: between(random, 1, 9),
+    bornLate: random.next() < 0.3,
     armsLong,
     refusesHolds: (world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1,
     troubleMs,

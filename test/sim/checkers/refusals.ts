@@ -17,7 +17,8 @@ export class Refusals implements Checker {
   private readonly counts = new Map<string, number>()
   /** By request: the processes. */
   private readonly runners = new Map<string, Set<string>>()
-  private readonly frames = new Map<string, Frame>()
+  /** And until when anybody waits for their answers. */
+  private readonly frames = new Map<string, { readonly frame: Frame; readonly untilMs: number }>()
   /** By process and shard: the claim. */
   private readonly epochs = new Map<string, number>()
   /** Frames without an id of their caller's: the claims under which they were refused at the first sending, and committed. */
@@ -30,17 +31,19 @@ export class Refusals implements Checker {
   }
 
   /** A process is about to be told. */
-  look(input: Input): void {
-    if (input.kind === 'frames') for (const frame of input.batch.frames) this.frames.set(frame.id, frame)
+  look(input: Input, atMs: number): void {
+    if (input.kind !== 'frames') return
+    for (const frame of input.batch.frames)
+      if (!this.frames.has(frame.id)) this.frames.set(frame.id, { frame, untilMs: atMs + frame.leftMs })
   }
 
-  saw(seen: Observation): void {
+  saw(seen: Observation, atMs: number): void {
     if (seen.kind === 'refused') {
       const { boot } = seen.life
       const place = (this.counts.get(boot) ?? 0) + 1
       this.counts.set(boot, place)
       this.refusers.set(seen.frame, { boot, place })
-      this.noteDenial(seen)
+      this.noteDenial(seen, atMs)
     }
     if (seen.kind === 'heard' && seen.event.kind === 'owned')
       this.epochs.set(`${seen.life.boot} ${seen.event.shard}`, seen.event.epoch)
@@ -65,9 +68,9 @@ export class Refusals implements Checker {
     )
   }
 
-  private noteDenial({ life, frame: id, lane, code }: Extract<Observation, { kind: 'refused' }>): void {
-    const frame = this.frames.get(id)
-    if (frame === undefined || lane !== frame.first || errorCodes[code].mayHaveRun) return
+  private noteDenial({ life, frame: id, lane, code }: Extract<Observation, { kind: 'refused' }>, atMs: number): void {
+    const { frame, untilMs } = this.frames.get(id)!
+    if (lane !== frame.first || atMs > untilMs || errorCodes[code].mayHaveRun) return
     const epoch = this.epochs.get(`${life.boot} ${frame.shard}`)
     if (epoch === undefined) return
     this.denied.set(id, `${life.node} ${epoch}`)
