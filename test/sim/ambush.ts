@@ -36,6 +36,8 @@ type Rare =
   | 'row new'
   /** A view is told for the first time. */
   | 'view new'
+  /** Its parts are stored, and the record that names them is not known to be. */
+  | 'checkpoint ready'
   /** What somebody asked of an actor that holds something outside is about to be appended, or the store has no room for it. */
   | 'hold committing'
   | 'hold refused'
@@ -103,6 +105,8 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return node.history.check === 'resume' && node.history.noResumingBeforeMs > node.nowMs
     case 'commit in flight':
       return some(node, ({ append }) => append?.record.kind === 'commit')
+    case 'checkpoint ready':
+      return some(node, ({ checkpoint }) => checkpoint.state.kind === 'ready')
     case 'checkpoint uploading':
       return some(node, ({ checkpoint }) => checkpoint.state.kind === 'uploading')
     default:

@@ -346,9 +346,19 @@ export class Fate {
         synced = disk.copy()
         ambushes.lay('view new', () => timeline.in(sinceMs, lose))
       })
+    // The parts of a checkpoint, of which their owner knows that they are stored. What it makes of that shows when it is gone.
+    const isOfParts = next >= 0.2 && next < 0.4
+    if (isOfParts)
+      ambushes.lay('checkpoint uploading', () => {
+        synced = disk.copy()
+        ambushes.lay('checkpoint ready', (owner) => {
+          lose()
+          timeline.in(awayMs + between(random, 300, 2_000), () => this.over || this.crash(owner, random))
+        })
+      })
     timeline.in(lostMs, () => {
-      if (next < 0.25) ambushes.lay('commit in flight', lose)
-      else if (next < 0.4) ambushes.lay('checkpoint uploading', () => timeline.in(sinceMs, lose))
+      if (isOfParts) return timeline.in(2_000, lose)
+      if (next < 0.2) ambushes.lay('commit in flight', lose)
       else if (next < 0.8) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
       else if (!isOfView) lose()
       timeline.in(1_000, lose)

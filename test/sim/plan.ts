@@ -41,7 +41,8 @@ export function drawPlan(seed: number): Plan {
   const timing = drawTiming(random, world)
   const armsLong = random.next() < 0.3
   const drawnLimits = drawLimits(random, timing)
-  if (armsLong) Object.assign(drawnLimits, drawCheckpoints(random, 1_000))
+  if (armsLong || (world === 'forgetful broker' && random.next() < 0.4))
+    Object.assign(drawnLimits, drawCheckpoints(random, 1_000))
   const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
   // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
   if (faults.late > 0) delete drawnLimits.parkedFramesMax
