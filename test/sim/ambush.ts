@@ -38,6 +38,8 @@ type Rare =
   | 'view new'
   /** Its parts are stored, and the record that names them is not known to be. */
   | 'checkpoint ready'
+  /** That record is acknowledged. */
+  | 'checkpoint done'
   /** What somebody asked of an actor that holds something outside is about to be appended, or the store has no room for it. */
   | 'hold committing'
   | 'hold refused'
@@ -107,6 +109,8 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
       return some(node, ({ append }) => append?.record.kind === 'commit')
     case 'checkpoint ready':
       return some(node, ({ checkpoint }) => checkpoint.state.kind === 'ready')
+    case 'checkpoint done':
+      return input.kind === 'appended' && input.result.kind === 'stored' && isNaming(node.shards.get(input.shard))
     case 'checkpoint uploading':
       return some(node, ({ checkpoint }) => checkpoint.state.kind === 'uploading')
     default:
@@ -115,6 +119,9 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
 }
 
 const isNews = (known: Row | undefined, { inc, state }: Row): boolean => known?.inc !== inc || known.state !== state
+
+const isNaming = (shard: Shard | undefined): boolean =>
+  shard?.checkpoint.state.kind === 'ready' && shard.append?.record.token === shard.checkpoint.state.token
 
 const isOfHolder = (shard: Shard | undefined): boolean =>
   shard?.inFlight?.requests.some(({ request }) => request.actor.startsWith('holder/')) === true

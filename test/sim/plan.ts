@@ -23,7 +23,7 @@ export interface Plan {
   readonly callsPerSecond: number
   /** Actors are called before they are there, and are born in the midst of the trouble. */
   readonly bornLate: boolean
-  /** Delays are long and checkpoints many: so that some come to the next owner in a checkpoint. */
+  /** Delays are long, and checkpoints many and slow: so that some come to the next owner in one of them. */
   readonly armsLong: boolean
   /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
   readonly refusesHolds: boolean
@@ -49,6 +49,7 @@ export function drawPlan(seed: number): Plan {
   const troubleMs = world === 'sharp' ? 10_000 : between(random, 2_500, 7_000)
   const isLone = world === 'lawful' && random.next() < 0.04
   const isHeavy = random.next() < 0.15
+  const blows = drawBlows(random, troubleMs, world)
   const plan: Plan = {
     seed,
     world,
@@ -65,8 +66,8 @@ export function drawPlan(seed: number): Plan {
     armsLong,
     refusesHolds: (world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1,
     troubleMs,
-    faults,
-    blows: drawBlows(random, troubleMs, world),
+    faults: armsLong ? { ...faults, log: { ...faults.log, partMsMax: between(random, 300, 1_000) } } : faults,
+    blows: armsLong ? [...blows, crashAfterCheckpoint(random, troubleMs)] : blows,
     endsCold: random.next() < 1 / 3,
   }
   if (isLone) return alone(plan)
@@ -113,6 +114,14 @@ function drawWorld(random: Random): World {
   if (next < 0.17) return 'quiet'
   return next < 0.2 ? 'sharp' : 'lawful'
 }
+
+/** Whoever comes next has nothing but the checkpoint. */
+const crashAfterCheckpoint = (random: Random, troubleMs: number): Blow => ({
+  kind: 'crash',
+  atMs: between(random, 0.2, 0.8) * troubleMs,
+  seed: Math.floor(random.next() * 2 ** 31),
+  when: 'checkpoint done',
+})
 
 /** Short leases, so that much happens in little time. */
 function drawTiming(random: Random, world: World): Timing {

@@ -83,8 +83,8 @@ export class Delays implements Checker {
     if (clock.heldMs === 0) this.lookedMs.set(process.life.boot, nowMs)
     switch (input.kind) {
       case 'appended':
-        // It is certainly not stored.
-        if (input.result.kind === 'full' || input.result.kind === 'too large')
+        // It is certainly not stored, unless an earlier sending is.
+        if (input.result.kind === 'full' && node.shards.get(input.shard)?.append?.clean === true)
           this.sentMs.delete(sending(logNames.shard(input.shard), process.life.node))
         this.noteClaim(process, input.shard, nowMs)
         break
