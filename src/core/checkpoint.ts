@@ -23,7 +23,13 @@ export function startCheckpoint(node: NodeState, shard: Shard): void {
   const only = pieces.length === 1 ? pieces[0]! : undefined
   const token = makeToken(node)
   if (only !== undefined) return appendInline(node, shard, token, only)
-  shard.checkpoint.state = { kind: 'uploading', token, covers: shard.tailSeq, takenMs: node.nowMs, breaks: node.history.breaks }
+  shard.checkpoint.state = {
+    kind: 'uploading',
+    token,
+    covers: shard.tailSeq,
+    takenMs: node.nowMs,
+    breaks: node.history.breaks,
+  }
   shard.checkpoint.logBytes = 0
   node.out.push({ kind: 'write parts', shard: shard.name, token, pieces })
 }
