@@ -340,7 +340,7 @@ export class Fate {
     const sinceMs = between(random, 1, 100)
     let isLost = false
     // The view alone: the row that asks for it is still there.
-    const isOfView = next >= 0.8 && next < 0.9
+    const isOfView = next >= 0.7 && next < 0.9
     if (isOfView)
       ambushes.lay('row new', () => {
         synced = disk.copy()
@@ -359,7 +359,7 @@ export class Fate {
     timeline.in(lostMs, () => {
       if (isOfParts) return timeline.in(2_000, lose)
       if (next < 0.2) ambushes.lay('commit in flight', lose)
-      else if (next < 0.8) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
+      else if (next < 0.7) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
       else if (!isOfView) lose()
       timeline.in(1_000, lose)
     })
