@@ -38,7 +38,7 @@ type Rare =
   | 'view new'
   /** Its parts are stored, and the record that names them is not known to be. */
   | 'checkpoint ready'
-  /** That record is acknowledged. */
+  /** That record is acknowledged; it was long under way, and a delay that it holds ends only after a take-over. */
   | 'checkpoint done'
   /** What somebody asked of an actor that holds something outside is about to be appended, or the store has no room for it. */
   | 'hold committing'
@@ -110,7 +110,9 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
     case 'checkpoint ready':
       return some(node, ({ checkpoint }) => checkpoint.state.kind === 'ready')
     case 'checkpoint done':
-      return input.kind === 'appended' && input.result.kind === 'stored' && isNaming(node.shards.get(input.shard))
+      return (
+        input.kind === 'appended' && input.result.kind === 'stored' && holdsDelay(node, node.shards.get(input.shard))
+      )
     case 'checkpoint uploading':
       return some(node, ({ checkpoint }) => checkpoint.state.kind === 'uploading')
     default:
@@ -120,8 +122,16 @@ function isIn(situation: Situation, node: NodeState, input: Input): boolean {
 
 const isNews = (known: Row | undefined, { inc, state }: Row): boolean => known?.inc !== inc || known.state !== state
 
-const isNaming = (shard: Shard | undefined): boolean =>
-  shard?.checkpoint.state.kind === 'ready' && shard.append?.record.token === shard.checkpoint.state.token
+function holdsDelay({ nowMs, config }: NodeState, shard: Shard | undefined): boolean {
+  const upload = shard?.checkpoint.state
+  if (upload?.kind !== 'ready' || shard!.append?.record.token !== upload.token || nowMs - upload.takenMs < 400)
+    return false
+  const { waitMs } = config.timing
+  return [...shard!.actors.values()].some(
+    ({ committedAtMs, dueAtMs }) =>
+      committedAtMs <= upload.takenMs && dueAtMs - nowMs > 2 * waitMs && dueAtMs < Infinity,
+  )
+}
 
 const isOfHolder = (shard: Shard | undefined): boolean =>
   shard?.inFlight?.requests.some(({ request }) => request.actor.startsWith('holder/')) === true

@@ -7,6 +7,7 @@ import { decode } from '../../src/protocol/codec.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import { createSender, type Sender } from '../../src/runtime/sender.ts'
 import { LocalClock } from './clock.ts'
+import type { BlowKind } from './faults.ts'
 import { faultyTransport } from './faulty-transport.ts'
 import type { Attempt, Ledger, Wish } from './ledger.ts'
 import { type ActorType, actorTypes, type JournalEvent } from './machines.ts'
@@ -69,12 +70,19 @@ export class Client {
 
   /** So that there is somebody to call. */
   spawnAll(): void {
-    const { actors, bornLate, troubleMs } = this.world.plan
+    const { actors, focus, troubleMs, blows } = this.world.plan
+    const moves = blows.filter(({ kind, when }) => movers.has(kind) && when === undefined)
+    const drawBirthMs = (): number => {
+      if (!focus.includes('late births') || this.random.next() >= 0.7) return 0
+      const move = focus.includes('late refusals') ? moves[Math.floor(this.random.next() * moves.length)] : undefined
+      return move === undefined ? between(this.random, 0, troubleMs) : move.atMs + between(this.random, 0, 500)
+    }
     for (const type of actorTypes)
       for (let i = 0; i < actors; i++) {
         const spawn = (): void => void this.wish('spawn', type, `a${i}`, 3_000, { patient: true })
-        if (bornLate && this.random.next() < 0.7) this.world.timeline.in(between(this.random, 0, troubleMs), spawn)
-        else spawn()
+        const birthMs = drawBirthMs()
+        if (birthMs === 0) spawn()
+        else this.world.timeline.in(birthMs, spawn)
       }
   }
 
@@ -103,7 +111,7 @@ export class Client {
 
   private doSomething(): void {
     const { random } = this
-    const { armsLong } = this.world.plan
+    const isOnDelays = this.world.plan.focus.includes('long delays')
     const next = random.next()
     const actor = `a${Math.floor(random.next() * this.world.plan.actors)}`
     const timeoutMs = random.next() < 0.3 ? between(random, 50, 800) : between(random, 800, 6_000)
@@ -115,7 +123,7 @@ export class Client {
     if (next < 0.14) return void this.wish('locate', this.pickType(), actor, timeoutMs)
     if (next < 0.24) {
       // One is armed seldom and for long, so that crashes and moves fall between its arming and its firing.
-      if (actor === slowTimer && !armsLong && random.next() < 0.7) return
+      if (actor === slowTimer && !isOnDelays && random.next() < 0.7) return
       const cancels = random.next() < 0.25
       return void this.wish('ask', 'timer', actor, timeoutMs, { event: cancels ? { type: 'CANCEL' } : undefined })
     }
@@ -146,7 +154,7 @@ export class Client {
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
     const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
-    const event = given.event ?? eventOf(op, type, actor, mark, random, this.world.plan.armsLong)
+    const event = given.event ?? eventOf(op, type, actor, mark, random, this.world.plan.focus.includes('long delays'))
     const wish: Wish = {
       client: this.name,
       number,
@@ -197,6 +205,9 @@ const mortals = ['mortal0', 'mortal1'] as const
 
 const slowTimer = 'a0'
 
+/** Upon which others own. */
+const movers: ReadonlySet<BlowKind> = new Set(['join', 'leave', 'drain', 'crash'])
+
 const drawDelay = (random: Random, isLong: boolean): number =>
   isLong ? between(random, 2_000, 9_000) : between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
 
@@ -211,11 +222,11 @@ function eventOf(
   actor: string,
   mark: string,
   random: Random,
-  armsLong: boolean,
+  isOnDelays: boolean,
 ): JournalEvent | undefined {
   if (op !== 'ask' && op !== 'tell') return undefined
   return type === 'timer'
-    ? { type: 'ARM', mark, delayMs: drawDelay(random, armsLong || actor === slowTimer) }
+    ? { type: 'ARM', mark, delayMs: drawDelay(random, isOnDelays || actor === slowTimer) }
     : { type: 'ADD', mark }
 }
 

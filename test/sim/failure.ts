@@ -49,6 +49,7 @@ export function planText(output: Output, plan: Plan): string {
       plan.world,
       `leases of ${thousands(plan.timing.leaseMs)} ms`,
       `${thousands(plan.troubleMs)} ms of trouble`,
+      ...plan.focus,
       ...(plan.endsCold ? ['everybody begins anew at the end'] : []),
     ]),
     entry(output, 'cluster', [

@@ -29,7 +29,7 @@ export class Fate {
     this.sendDeadly = sendDeadly
     const { plan, timeline } = world
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
-    if (plan.refusesHolds) this.layRefusal(randomFor(plan.seed, 'refusal'))
+    if (plan.focus.includes('refused holds')) this.layRefusal(randomFor(plan.seed, 'refusal'))
     for (const blow of plan.blows)
       timeline.at(blow.atMs, () => {
         if (this.over) return

@@ -7,14 +7,14 @@
  *      npm run sim:mutants -- --write                        and the table in src/README.md
  *      npm run sim:mutants -- --only NAME --scenario         and the smallest plan that shows it, in scenarios/NAME.json
  *
- *  A patch that no seed notices, or that does not apply any more, is a failure. A run that breaks its process or never ends counts
+ *  A patch that no seed notices, or that does not apply any more, is a failure, and so is a scenario that does not show its mistake. A run that breaks its process or never ends counts
  *  as noticed. A seed that fails without any planted bug counts for nothing and is a failure of its own.
  *
  *  A worker is a process in one copy. Seeds are handed out one at a time, so that several workers can share a patch when few
  *  are left, and the seed that is reported is the first one all the same. */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -87,14 +87,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 // The code is read once: whoever edits it meanwhile does not change what is measured.
 const original = makeCopy('original', repository)
 const sick = new Map<number, Promise<string | undefined>>()
+/** Names of scenarios. */
+const dull: string[] = []
 const verdicts = await judgeAll()
 
 const failures = verdicts.filter(({ seeds }) => seeds === undefined)
+for (const name of dull) console.log(`scenarios/${name}.json does not show its mistake any more`)
 const failing = (await Promise.all(sick.values())).filter((found) => found !== undefined).length
 if (failing > 0) console.log(`${failing} seeds fail without any planted bug`)
 console.log(`${verdicts.length - failures.length} of ${verdicts.length} planted bugs were noticed`)
 if (values.write) writeTable(verdicts)
-process.exit(failures.length > 0 || failing > 0 ? 1 : 0)
+process.exit(failures.length + dull.length + failing > 0 ? 1 : 0)
 
 // ---- the course of it
 
@@ -129,6 +132,7 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       if (--mutant.workers > 0) continue
       open.delete(mutant)
       if (values.scenario) await writeScenario(mutant)
+      else if (await isDull(mutant)) dull.push(mutant.patch.name)
       removeCopy(mutant.copy)
       conclude(verdictOf(mutant))
     }
@@ -142,6 +146,12 @@ function hasSeeds({ nextSeed, caught }: Mutant): boolean {
   return nextSeed < end && caught === undefined
 }
 
+/** It has a scenario, in which nothing is noticed. */
+async function isDull({ patch, copy }: Mutant): Promise<boolean> {
+  const file = scenarioOf(patch)
+  return existsSync(file) && (await run(copy, JSON.parse(readFileSync(file, 'utf8')) as Plan)) === undefined
+}
+
 /** What is left of its plan shows the mistake by the same rule, and nothing without it. */
 async function writeScenario({ patch, copy, caught }: Mutant): Promise<void> {
   if (caught === undefined) return
@@ -151,7 +161,11 @@ async function writeScenario({ patch, copy, caught }: Mutant): Promise<void> {
     return found !== undefined && ruleOf(found) === rule && (await run(original, plan)) === undefined
   }
   const { plan } = await shrink(drawPlan(caught.seed), fails, boundsDefault)
-  writeFileSync(join(repository, `test/sim/scenarios/${patch.name}.json`), `${JSON.stringify(plan, undefined, 2)}\n`)
+  writeFileSync(scenarioOf(patch), `${JSON.stringify(plan, undefined, 2)}\n`)
+}
+
+function scenarioOf({ name }: Patch): string {
+  return join(repository, `test/sim/scenarios/${name}.json`)
 }
 
 async function tryNext(mutant: Mutant): Promise<void> {

@@ -21,12 +21,7 @@ export interface Plan {
   readonly paddingBytes: number
   /** Of one client, on average. */
   readonly callsPerSecond: number
-  /** Actors are called before they are there, and are born in the midst of the trouble. */
-  readonly bornLate: boolean
-  /** Delays are long, and checkpoints many and slow: so that some come to the next owner in one of them. */
-  readonly armsLong: boolean
-  /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
-  readonly refusesHolds: boolean
+  readonly focus: readonly Focus[]
   /** How long the faults last. */
   readonly troubleMs: number
   readonly faults: Faults
@@ -35,13 +30,24 @@ export interface Plan {
   readonly endsCold: boolean
 }
 
+/** What chance alone would seldom bring about. */
+export type Focus =
+  /** Delays are long, and checkpoints many and slow: so that some come to the next owner in one of them. */
+  | 'long delays'
+  /** Actors are called before they are there, and are born in the midst of the trouble. */
+  | 'late births'
+  /** They are born at the next owner, and what the one before refused is answered late. */
+  | 'late refusals'
+  /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
+  | 'refused holds'
+
 export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed)
   const world = drawWorld(random)
   const timing = drawTiming(random, world)
-  const armsLong = random.next() < 0.3
+  const isOnDelays = random.next() < 0.3
   const drawnLimits = drawLimits(random, timing)
-  if (armsLong || (world === 'forgetful broker' && random.next() < 0.4))
+  if (isOnDelays || (world === 'forgetful broker' && random.next() < 0.4))
     Object.assign(drawnLimits, drawCheckpoints(random, 1_000))
   const faults = drawFaults(random, timing, drawnLimits.handoffStepMs ?? limits.handoffStepMs, world)
   // The memory of refusals is as small as the mailbox: a frame that comes late, refused once, might run once that is forgotten.
@@ -62,12 +68,10 @@ export function drawPlan(seed: number): Plan {
     actors: 1 + Math.floor(between(random, 0, 6)),
     paddingBytes: isHeavy ? Math.floor(between(random, 500, 6_000)) : 0,
     callsPerSecond: between(random, 1, 9),
-    bornLate: random.next() < 0.3,
-    armsLong,
-    refusesHolds: (world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1,
+    focus: [...(isOnDelays ? (['long delays'] as const) : []), ...drawFocus(random, seed, world, isLone)],
     troubleMs,
-    faults: armsLong ? { ...faults, log: { ...faults.log, partMsMax: between(random, 300, 1_000) } } : faults,
-    blows: armsLong ? [...blows, crashAfterCheckpoint(random, troubleMs)] : blows,
+    faults: isOnDelays ? { ...faults, log: { ...faults.log, partMsMax: between(random, 300, 1_000) } } : faults,
+    blows: isOnDelays ? [...blows, crashAfterCheckpoint(random, troubleMs)] : blows,
     endsCold: random.next() < 1 / 3,
   }
   if (isLone) return alone(plan)
@@ -76,7 +80,36 @@ export function drawPlan(seed: number): Plan {
     return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes), clients: 4, shards: 16, actors: 6, callsPerSecond: 3 }
   // Holders are what matters there.
   if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
-  return plan
+  return plan.focus.includes('late refusals') ? withLateRefusals(plan) : plan
+}
+
+function drawFocus(random: Random, seed: number, world: World, isLone: boolean): readonly Focus[] {
+  const focus: Focus[] = []
+  if (random.next() < 0.3) focus.push('late births')
+  if ((world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1) focus.push('refused holds')
+  const isOnRefusals = world === 'lawful' && !isLone && randomFor(seed, 'late refusals').next() < 0.5
+  if (focus.includes('late births') && isOnRefusals) focus.push('late refusals')
+  return focus
+}
+
+/** Many ask for what is not there, and ask again elsewhere before they hear of it. */
+function withLateRefusals(plan: Plan): Plan {
+  const random = randomFor(plan.seed, 'moves')
+  const moves = (['join', 'drain', 'join', 'drain'] as const).map(
+    (kind): Blow => ({
+      kind,
+      atMs: between(random, 500, plan.troubleMs),
+      seed: Math.floor(random.next() * 2 ** 31),
+    }),
+  )
+  return {
+    ...plan,
+    actors: 6,
+    callsPerSecond: plan.callsPerSecond + 6,
+    limits: { ...plan.limits, resendMs: 250 as 1_000 },
+    faults: { ...plan.faults, lateAnswers: 0.4, lateAnswersMsMax: 2_000, reordered: true },
+    blows: [...plan.blows, ...moves].toSorted((a, b) => a.atMs - b.atMs),
+  }
 }
 
 /** Who keeps a shard for ever knows by its lanes what was processed, however late a message comes. */

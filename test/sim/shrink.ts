@@ -66,6 +66,10 @@ const reductions: readonly ((plan: Plan, find: Find<Plan>) => Promise<unknown>)[
     (plan, blows) => ({ ...plan, blows }),
   ),
   list(
+    ({ focus }) => focus,
+    (plan, focus) => ({ ...plan, focus }),
+  ),
+  list(
     ({ faults }) => fieldsOf(differenceOf(noFaults, faults)),
     (plan, kept) => ({ ...plan, faults: kept.reduce(merge, noFaults) }),
   ),

@@ -80,7 +80,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
   const effects = new Effects(witness, mayLose)
   const refusals = new Refusals(witness)
-  world.listeners.push((_, input) => refusals.look(input, timeline.nowMs))
+  world.listeners.push((process, input) => refusals.look(process, input, timeline.nowMs))
   witness.add(refusals)
   const unheard: Checker = {
     saw: (seen: Observation) => seen.kind === 'broken' && witness.violation(`nobody hears: ${seen.text}`),

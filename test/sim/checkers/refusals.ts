@@ -1,5 +1,5 @@
-/** Refusals (O1): what was refused did not run, if its refusal says so. Only who refused it knows: a copy of the frame that is under way, or
- *  parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. What it
+/** Refusals (O1): what was refused did not run, if its refusal says so. Only who refused it knows: an earlier sending of the frame that is
+ *  under way, or parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. What it
  *  refuses at the first sending is certainly in no record of its own, under the claim that it then had. */
 
 import { limits } from '../../../src/base/limits.ts'
@@ -8,11 +8,17 @@ import type { Input } from '../../../src/core/effects.ts'
 import type { Frame } from '../../../src/protocol/frames.ts'
 import type { CommitRecord } from '../../../src/protocol/records.ts'
 import type { Wish } from '../ledger.ts'
+import type { Process } from '../process.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Refusals implements Checker {
-  /** By frame: the process, and how many frames that had refused. */
-  private readonly refusers = new Map<string, { readonly boot: string; readonly place: number }>()
+  /** By frame: the process, how many frames that had refused, and the last sending that anybody did. */
+  private readonly refusers = new Map<
+    string,
+    { readonly boot: string; readonly place: number; readonly lane: number }
+  >()
+  /** By frame and process: the first sending that came there. */
+  private readonly sendings = new Map<string, number>()
   /** By process: how many frames it has refused. */
   private readonly counts = new Map<string, number>()
   /** By request: the processes. */
@@ -31,10 +37,13 @@ export class Refusals implements Checker {
   }
 
   /** A process is about to be told. */
-  look(input: Input, atMs: number): void {
+  look({ life: { boot } }: Process, input: Input, atMs: number): void {
     if (input.kind !== 'frames') return
-    for (const frame of input.batch.frames)
+    for (const frame of input.batch.frames) {
       if (!this.frames.has(frame.id)) this.frames.set(frame.id, { frame, untilMs: atMs + frame.leftMs })
+      const key = `${boot} ${frame.id}`
+      this.sendings.set(key, Math.min(frame.lane, this.sendings.get(key) ?? Infinity))
+    }
   }
 
   saw(seen: Observation, atMs: number): void {
@@ -42,7 +51,8 @@ export class Refusals implements Checker {
       const { boot } = seen.life
       const place = (this.counts.get(boot) ?? 0) + 1
       this.counts.set(boot, place)
-      this.refusers.set(seen.frame, { boot, place })
+      const lane = Math.max(seen.lane ?? Infinity, this.refusers.get(seen.frame)?.lane ?? 0)
+      this.refusers.set(seen.frame, { boot, place, lane })
       this.noteDenial(seen, atMs)
     }
     if (seen.kind === 'heard' && seen.event.kind === 'owned')
@@ -97,6 +107,10 @@ export class Refusals implements Checker {
   private mayHaveRun(frame: string, request: string): boolean {
     const refuser = this.refusers.get(frame)
     if (refuser === undefined) return false
-    return this.isForgotten(refuser) || [...(this.runners.get(request) ?? [])].some((boot) => boot !== refuser.boot)
+    if (this.isForgotten(refuser)) return true
+    // A caller believes the refusal of its last sending, and made none after that.
+    return [...(this.runners.get(request) ?? [])].some(
+      (boot) => boot !== refuser.boot && (this.sendings.get(`${boot} ${frame}`) ?? 0) <= refuser.lane,
+    )
   }
 }
