@@ -8,7 +8,7 @@ import type { Log } from '../../src/log/port.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { encodeViewReply } from '../../src/protocol/cluster.ts'
 import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
-import { decodeRecord, logNames, type Row } from '../../src/protocol/records.ts'
+import { decodeRecord, type LogRecord, logNames, type Row } from '../../src/protocol/records.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
 import type { Transport } from '../../src/transport/port.ts'
@@ -252,7 +252,8 @@ export class Process {
     return {
       ...shards,
       append: (name, record, expected, options) => {
-        if (name.startsWith(logNames.shard(''))) this.#saw({ kind: 'appends', life, name })
+        if (name.startsWith(logNames.shard('')))
+          this.#saw({ kind: 'appends', life, name, token: (decodeRecord(record) as LogRecord).token })
         return shards.append(name, record, expected, options)
       },
       read: (name, from, timeoutMs) => {

@@ -8,7 +8,7 @@
 import { isUp } from '../../../src/core/membership.ts'
 import type { Input } from '../../../src/core/effects.ts'
 import type { Shard } from '../../../src/core/state.ts'
-import { type CheckpointRecord, type CommitRecord, logNames } from '../../../src/protocol/records.ts'
+import { type CheckpointRecord, type CommitRecord } from '../../../src/protocol/records.ts'
 import { addressOf, shardOf } from '../../../src/protocol/address.ts'
 import type { ActorShown, Wish } from '../ledger.ts'
 import { doneOf, keyOf } from '../ledger.ts'
@@ -58,7 +58,7 @@ export class Delays implements Checker {
   private readonly known = new Map<string, Known>()
   /** By process: when it was last told something and did not stand in the middle of a turn: what it sends it looked at no earlier. */
   private readonly lookedMs = new Map<string, number>()
-  /** By log and process: when the record that is under way was sent first. */
+  /** By token: when the record was sent first. */
   private readonly sentMs = new Map<string, number>()
   /** By token: when the package was made. */
   private readonly packedMs = new Map<string, number>()
@@ -84,8 +84,8 @@ export class Delays implements Checker {
     switch (input.kind) {
       case 'appended':
         // It is certainly not stored, unless an earlier sending is.
-        if (input.result.kind === 'full' && node.shards.get(input.shard)?.append?.clean === true)
-          this.sentMs.delete(sending(logNames.shard(input.shard), process.life.node))
+        const append = node.shards.get(input.shard)?.append
+        if (input.result.kind === 'full' && append?.clean === true) this.sentMs.delete(append.record.token)
         this.noteClaim(process, input.shard, nowMs)
         break
       case 'tail read':
@@ -138,16 +138,13 @@ export class Delays implements Checker {
         if (seen.event.kind === 'resumed') this.wellMs.set(seen.life.boot, atMs)
         return
       case 'appends': {
-        const key = sending(seen.name, seen.life.node)
-        if (!this.sentMs.has(key)) this.sentMs.set(key, this.lookedMs.get(seen.life.boot) ?? atMs)
+        if (!this.sentMs.has(seen.token)) this.sentMs.set(seen.token, this.lookedMs.get(seen.life.boot) ?? atMs)
         return
       }
       case 'stored': {
         const { record, name, seq } = seen
         if (record.kind !== 'claim' && record.kind !== 'commit' && record.kind !== 'checkpoint') return
-        const key = sending(name, record.owner)
-        const lagMs = atMs - (this.sentMs.get(key) ?? atMs)
-        this.sentMs.delete(key)
+        const lagMs = atMs - (this.sentMs.get(record.token) ?? atMs)
         if (record.kind === 'claim') this.of(name.slice('shard.'.length)).claimedMs = atMs
         else this.note(name.slice('shard.'.length), seq, record, lagMs)
         return
@@ -272,8 +269,6 @@ export class Delays implements Checker {
 
 /** How many turns that arm one may be undone one after the other. */
 const waitingMax = 8
-
-const sending = (name: string, node: string): string => `${name} ${node}`
 
 /** Nothing is between it and its next turn. */
 const isAble = ({ phase, append, inFlight, batch, waitsForCommit }: Shard): boolean =>
