@@ -1,11 +1,12 @@
 /** Crew: the processes that run trials, as many as there are cores. A run keeps one core busy, knows nothing of other runs, and sets
  *  `limits`, which a process has once: so each has a process of its own. A worker that dies, or needs more than a
- *  minute for what takes a fraction of a second, is a verdict too; another one takes its place.
- *
- *  Their garbage is collected on their own thread: with helpers on other cores, which run trials too, all together are slower. */
+ *  minute for what takes a fraction of a second, is a verdict too; another one takes its place. */
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { failed, type Trial, type Verdict } from './trial.ts'
+
+/** Garbage is collected on a worker's own thread: with helpers on other cores, which run trials too, all together are slower. */
+export const workerFlags = ['--import', 'tsx', '--single-threaded-gc', '--max-semi-space-size=32']
 
 export class Crew {
   private readonly workers: readonly Worker[]
@@ -62,7 +63,7 @@ class Worker {
 
   private start(): ChildProcess {
     const child = fork(new URL('worker.ts', import.meta.url), {
-      execArgv: ['--import', 'tsx', '--single-threaded-gc', '--max-semi-space-size=32'],
+      execArgv: workerFlags,
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     })
     let complaint = ''

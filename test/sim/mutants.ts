@@ -19,6 +19,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { workerFlags } from './crew.ts'
 import { applyPatch, type Patch, readPatches } from './mutants/patches.ts'
 import type { Told } from './mutants/worker.ts'
 import { drawPlan, type Plan } from './plan.ts'
@@ -241,7 +242,7 @@ async function run(copy: Copy, given: number | Plan): Promise<string | undefined
 function startWorker(root: string): Worker {
   const child = fork(join(root, 'test/sim/mutants/worker.ts'), {
     cwd: root,
-    execArgv: ['--import', 'tsx'],
+    execArgv: workerFlags,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   const ready = new Promise((resolve) => child.once('message', resolve).once('exit', resolve).once('error', resolve))

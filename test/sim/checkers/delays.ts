@@ -65,6 +65,7 @@ export class Delays implements Checker {
   /** By process: since when it runs. */
   private readonly wellMs = new Map<string, number>()
   private readonly asleepSinceMs = new Map<string, number>()
+  private readonly shards = new Map<string, string>()
   private readonly witness: Witness
   private readonly plan: Plan
   private readonly slackMs: number
@@ -246,7 +247,9 @@ export class Delays implements Checker {
   }
 
   private shardOf(actor: string): string {
-    return shardOf(addressOf(actor), 'main', this.plan.shards)
+    let shard = this.shards.get(actor)
+    if (shard === undefined) this.shards.set(actor, (shard = shardOf(addressOf(actor), 'main', this.plan.shards)))
+    return shard
   }
 
   private of(shard: string): Known {
