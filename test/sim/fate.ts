@@ -73,6 +73,7 @@ export class Fate {
   private ambush(blow: Blow, found: Process, random: Random): void {
     const { kind, when } = blow
     this.world.coverage.fault(`${when}: ${kind}`)
+    if (kind === 'lost tail') return this.loseParts(random)
     if (when === 'package there' && kind === 'leave') return this.leaveBetweenMoves(blow, found, random)
     const heir = when === 'releasing' ? this.heirOf(found) : undefined
     const next = random.next()
@@ -330,40 +331,51 @@ export class Fate {
   }
 
   private loseTail(random: Random): void {
-    const { timeline, plan, disk, ambushes, network } = this.world
+    const { timeline, plan, disk, ambushes } = this.world
     const lostMs = between(random, 0, plan.faults.lostTailMsMax)
-    const awayMs = between(random, 5, plan.timing.leaseMs)
-    if (this.unsynced) return
-    this.unsynced = true
+    const lose = this.loss(random)
+    if (lose === undefined) return
     let synced = disk.copy()
     const next = random.next()
     const sinceMs = between(random, 1, 100)
-    let isLost = false
     // The view alone: the row that asks for it is still there.
     const isOfView = next >= 0.7 && next < 0.9
     if (isOfView)
       ambushes.lay('row new', () => {
         synced = disk.copy()
-        ambushes.lay('view new', () => timeline.in(sinceMs, lose))
-      })
-    // The parts of a checkpoint, of which their owner knows that they are stored. What it makes of that shows when it is gone.
-    const isOfParts = next >= 0.2 && next < 0.4
-    if (isOfParts)
-      ambushes.lay('checkpoint uploading', () => {
-        synced = disk.copy()
-        ambushes.lay('checkpoint ready', (owner) => {
-          lose()
-          timeline.in(awayMs + between(random, 300, 2_000), () => this.over || this.crash(owner, random))
-        })
+        ambushes.lay('view new', () => timeline.in(sinceMs, () => lose(synced)))
       })
     timeline.in(lostMs, () => {
-      if (isOfParts) return timeline.in(2_000, lose)
-      if (next < 0.2) ambushes.lay('commit in flight', lose)
-      else if (next < 0.7) ambushes.lay('package claimed', () => timeline.in(sinceMs, lose))
-      else if (!isOfView) lose()
-      timeline.in(1_000, lose)
+      if (next < 0.2) ambushes.lay('commit in flight', () => lose(synced))
+      else if (next < 0.7) ambushes.lay('package claimed', () => timeline.in(sinceMs, () => lose(synced)))
+      else if (!isOfView) lose(synced)
+      timeline.in(1_000, () => lose(synced))
     })
-    const lose = (): void => {
+  }
+
+  /** Parts of a checkpoint, of which their owner knows that they are stored. What it makes of that shows when it is gone. */
+  private loseParts(random: Random): void {
+    const { timeline, disk, ambushes } = this.world
+    const goneMs = between(random, 500, 4_000)
+    const lose = this.loss(random)
+    if (lose === undefined) return
+    const synced = disk.copy()
+    ambushes.lay('checkpoint ready', (owner) => {
+      lose(synced)
+      timeline.in(goneMs, () => this.over || this.crash(owner, random))
+    })
+    timeline.in(2_000, () => lose(synced))
+  }
+
+  /** The disk falls behind; what is returned makes the broker start again with what that had. Only one at a time. */
+  private loss(random: Random): ((synced: ReturnType<World['disk']['copy']>) => void) | undefined {
+    const { plan, disk, ambushes, network } = this.world
+    const { leaseMs } = plan.timing
+    const awayMs = between(random, 5, leaseMs)
+    if (this.unsynced) return undefined
+    this.unsynced = true
+    let isLost = false
+    return (synced) => {
       if (this.over || isLost) return
       isLost = true
       this.unsynced = false
@@ -371,7 +383,7 @@ export class Fate {
       network.lives++
       // Some are back later than others: until then they know nothing of it.
       for (const process of this.living) {
-        const laterMs = random.next() < 0.3 ? between(random, 0, 2 * plan.timing.leaseMs) : between(random, 0, 20)
+        const laterMs = random.next() < 0.3 ? between(random, 0, 2 * leaseMs) : between(random, 0, 20)
         this.cut(process, awayMs + laterMs, 'both', random)
       }
       if (random.next() < 0.5)

@@ -38,6 +38,8 @@ export type Focus =
   | 'late births'
   /** They are born at the next owner, and what the one before refused is answered late. */
   | 'late refusals'
+  /** A broker forgets the parts of a checkpoint before the record that names them is stored, and checkpoints are many. */
+  | 'lost parts'
   /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
   | 'refused holds'
 
@@ -80,6 +82,7 @@ export function drawPlan(seed: number): Plan {
     return { ...plan, limits: {}, nodes: Math.max(3, plan.nodes), clients: 4, shards: 16, actors: 6, callsPerSecond: 3 }
   // Holders are what matters there.
   if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
+  if (plan.focus.includes('lost parts')) return withLostParts(plan)
   return plan.focus.includes('late refusals') ? withLateRefusals(plan) : plan
 }
 
@@ -89,6 +92,7 @@ function drawFocus(random: Random, seed: number, world: World, isLone: boolean):
   if ((world === 'lawful' || world === 'forgetful broker') && random.next() < 0.1) focus.push('refused holds')
   const isOnRefusals = world === 'lawful' && !isLone && randomFor(seed, 'late refusals').next() < 0.5
   if (focus.includes('late births') && isOnRefusals) focus.push('late refusals')
+  if (world === 'forgetful broker' && randomFor(seed, 'lost parts').next() < 0.5) focus.push('lost parts')
   return focus
 }
 
@@ -109,6 +113,21 @@ function withLateRefusals(plan: Plan): Plan {
     limits: { ...plan.limits, resendMs: 250 as 1_000 },
     faults: { ...plan.faults, lateAnswers: 0.4, lateAnswersMsMax: 2_000, reordered: true },
     blows: [...plan.blows, ...moves].toSorted((a, b) => a.atMs - b.atMs),
+  }
+}
+
+function withLostParts(plan: Plan): Plan {
+  const random = randomFor(plan.seed, 'losses')
+  const loss: Blow = {
+    kind: 'lost tail',
+    atMs: between(random, 1_000, plan.troubleMs - 1_000),
+    seed: Math.floor(random.next() * 2 ** 31),
+    when: 'checkpoint uploading',
+  }
+  return {
+    ...plan,
+    limits: { ...plan.limits, ...drawCheckpoints(random, 200) },
+    blows: [...plan.blows, loss].toSorted((a, b) => a.atMs - b.atMs),
   }
 }
 
