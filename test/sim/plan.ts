@@ -109,7 +109,6 @@ function withLateRefusals(plan: Plan): Plan {
   return {
     ...plan,
     actors: 6,
-    callsPerSecond: plan.callsPerSecond + 6,
     limits: { ...plan.limits, resendMs: 250 as 1_000 },
     faults: { ...plan.faults, lateAnswers: 0.4, lateAnswersMsMax: 2_000, reordered: true },
     blows: [...plan.blows, ...moves].toSorted((a, b) => a.atMs - b.atMs),
