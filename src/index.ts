@@ -26,4 +26,13 @@ export { held, type HeldArgs, type HeldLogic, type HeldOptions, type HeldSnapsho
 export { epochOf, type FencingToken } from './runtime/host-stage.ts'
 export { type GodwitNode, type NodeEvents, type NodeOptions, type NodeWarning, startNode } from './runtime/node.ts'
 export type { Connection, NatsOptions, StoreOptions } from './runtime/ports.ts'
+export {
+  type ActorAddress,
+  askActor,
+  type AskOptions,
+  type SendOptions,
+  sendToActor,
+  spawnActor,
+  stopActor,
+} from './runtime/messages.ts'
 export { keepReply, reply, type ReplyAction, type ReplyOptions, type ReplyToken } from './runtime/reply.ts'

@@ -41,6 +41,18 @@ export const limits = {
   /** A frame without an answer is sent again after this long. */
   resendMs: 1_000,
 
+  /** Messages of one stream between two actors that are on their way at once. */
+  messagesInFlightMax: 64,
+  /** Messages of one actor that are not settled; beyond: what clients ask of it is refused with OVERLOADED. */
+  messagesPerActorMax: 1_000,
+  /** An attempt to deliver a message; then it begins anew. */
+  messageTimeoutMs: 10_000,
+  /** Before the next attempt, at first and at most. */
+  messageRestMsMin: 50,
+  messageRestMsMax: 5_000,
+  /** A stream without messages is ended after this long, so that its target may forget it. */
+  streamLingerMs: 5_000,
+
   /** Claims, and handoffs in either direction, that a node has under way (rule D4). */
   claimsAtOnceMax: 8,
   handoffsAtOnceMax: 4,

@@ -42,6 +42,10 @@ const sentences: { readonly [K in NodeEvent['kind']]: Sentence<Extract<NodeEvent
   'declared dead': ({ nodeId }) => ['warn', `declared ${nodeId} dead`],
   stuck: ({ shard, actors }) => ['warn', `${shard} waits for actors that do not let go`, { actors }],
   healed: ({ shard }) => ['info', `${shard} is well again`],
+  undeliverable: ({ actor, target, op, why }) => [
+    'warn',
+    `the ${op} of ${actor} to ${target} was refused: ${why.code}: ${why.message}`,
+  ],
   'history broken': ({ reason }) => ['error', "the broker's history is broken", { reason }],
   left: ({ abandoned }) =>
     abandoned.length === 0 ? ['info', 'left'] : ['warn', 'left, with shards that nobody took', { abandoned }],

@@ -16,9 +16,11 @@ import type { Effect } from './effects.ts'
 import { releaseMsOf } from './handoff.ts'
 import { noteOpening, refusalOf } from './lanes.ts'
 import { type Delivery, putBack, take } from './mailbox.ts'
-import { follow, refuseFrame, spawned, waiterOf, weightOfRequest } from './outcome.ts'
-import { addRequest, findRequest, hasRoom, joinRequest } from './requests.ts'
+import { follow, refuseFrame, spawned, told, waiterOf, weightOfRequest } from './outcome.ts'
+import { isFull as isOutboxFull, settle } from './outbox.ts'
+import { addRequest, findRequest, forgetBelow, hasRoom, joinRequest } from './requests.ts'
 import type { After, Entry, NodeState, Request, Shard } from './state.ts'
+import { placeOf, requestOf, tokenOf } from './streams.ts'
 
 /** The next act of the shard's actors, if there is one; what can be answered without an act is answered on the way. */
 export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
@@ -33,7 +35,13 @@ export function nextAct(node: NodeState, shard: Shard): Effect | undefined {
   }
   if (shard.phase.kind !== 'owned' || shard.waitsForCommit || isFull(node, shard.batch)) return undefined
   if (node.nowMs < shard.restsUntilMs) return frameTurn(node, shard)
-  return internalTurn(shard) ?? timerTurn(node, shard) ?? wakeNext(shard) ?? frameTurn(node, shard)
+  return (
+    internalTurn(shard) ??
+    failureTurn(node, shard) ??
+    timerTurn(node, shard) ??
+    wakeNext(shard) ??
+    frameTurn(node, shard)
+  )
 }
 
 /** An actor's children, or the machine itself, sent it an event. */
@@ -148,11 +156,28 @@ function openRequest(
   key: ActorKey,
   entry: Entry | undefined,
 ): Effect | undefined {
-  const id = delivery.request ?? delivery.id
+  const { message } = delivery
+  const id = message === undefined ? (delivery.request ?? delivery.id) : requestOf(message)
   const hash = hashBytes(delivery.body, delivery.op.charCodeAt(0))
   const known = findRequest(shard.requests, key, id)
   if (known !== undefined) return again(node, shard, delivery, key, entry, known, hash)
   if (noteOpening(shard.lanes, delivery.from, delivery) === 'again') return undefined
+  if (message !== undefined) {
+    const place = placeOf(shard.requests.streams, key, message)
+    if (place === 'settled') {
+      answer(node, waiterOf(delivery), told)
+      return undefined
+    }
+    if (place === 'early')
+      return refuseFrame(node, shard, delivery, refuse('UNAVAILABLE', 'an earlier message of its sender comes first'))
+    forgetBelow(shard.requests, key, message.stream, message.floor)
+  } else if ((delivery.op === 'ask' || delivery.op === 'tell') && isOutboxFull(shard.outbox, key))
+    return refuseFrame(
+      node,
+      shard,
+      delivery,
+      refuse('OVERLOADED', `${key} waits for ${limits.messagesPerActorMax} messages that it sent; try again later`),
+    )
   if (!hasRoom(shard.requests))
     return refuseFrame(
       node,
@@ -167,9 +192,13 @@ function openRequest(
     hash,
     // Without an id of the caller's only this sender repeats it, and not after its deadline; what comes later is told by its lane.
     keepMs:
-      delivery.request === undefined
-        ? Math.ceil(delivery.deadlineMs - node.lease.nowMs) + limits.handoffStepMs
-        : limits.requestKeepMs,
+      message !== undefined
+        ? delivery.op === 'end'
+          ? limits.requestKeepMs
+          : Infinity
+        : delivery.request === undefined
+          ? Math.ceil(delivery.deadlineMs - node.lease.nowMs) + limits.handoffStepMs
+          : limits.requestKeepMs,
     logged: entry?.durability !== 'volatile' || delivery.op === 'stop' || delivery.op === 'spawn',
     keepUntilMs: Infinity,
     state: { kind: 'pending', waiters: [waiterOf(delivery)] },
@@ -179,6 +208,8 @@ function openRequest(
       return spawn(node, shard, delivery, key, entry, request)
     case 'stop':
       return stop(node, shard, key, entry, request)
+    case 'end':
+      return endStream(node, shard, key, request)
     default:
       return takeEvent(node, shard, delivery, key, entry, request)
   }
@@ -299,9 +330,36 @@ function takeEvent(
     shard,
     key,
     entry,
-    { kind: 'event', event: delivery.body, request: request.request },
+    { kind: 'event', event: delivery.body, request: tokenOf(request.request, delivery.message) },
     delivery.op === 'ask',
   )
+}
+
+/** M3: nothing more comes in the stream, and what came is settled. That it ended is remembered for the horizon. */
+function endStream(node: NodeState, shard: Shard, actor: ActorKey, request: Request): undefined {
+  addRequest(shard.requests, request)
+  const { batch } = shard
+  batch.turns++
+  batch.bytes += weightOfRequest(request)
+  batch.requests.push({ request, answer: told })
+  batch.after.push({ kind: 'settle', actor, request, body: told, remembered: told })
+  markDirty(node, shard)
+  return undefined
+}
+
+/** Tells an actor of a message of its own that was refused. */
+function failureTurn(node: NodeState, shard: Shard): Effect | undefined {
+  for (;;) {
+    const failure = shard.failures.shift()
+    if (failure === undefined) return undefined
+    const entry = shard.actors.get(failure.actor)
+    if (entry?.status === 'active') {
+      shard.hearing = failure
+      return takeTurn(shard, failure.actor, entry, { kind: 'event', event: failure.event }, false)
+    }
+    // It has ended meanwhile.
+    settle(shard.outbox, failure.stream, failure.number, node.nowMs)
+  }
 }
 
 function readTurn(

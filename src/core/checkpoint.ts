@@ -7,8 +7,10 @@
  *  which sequence they cover, and only what they cover is purged: commits made during the upload survive it. */
 
 import { limits } from '../base/limits.ts'
+import type { StreamEntry } from '../protocol/actor-message.ts'
 import type { CheckpointRecord, PartRef, RequestEntry, ShardState } from '../protocol/records.ts'
 import { beginAppend } from './append.ts'
+import { bytesOf, entriesOf } from './outbox.ts'
 import { settledEntries } from './requests.ts'
 import type { NodeState, Shard } from './state.ts'
 import { makeToken, recordHead } from './tokens.ts'
@@ -113,7 +115,14 @@ export const committedState = (node: NodeState, shard: Shard): ShardState => ({
     return committed === undefined ? [] : [[key, committed, node.nowMs - committedAtMs] as const]
   }),
   requests: [...settledEntries(shard.requests, false)],
+  ...outboxOf(shard),
 })
+
+/** All that was sent in commits and is not settled. */
+export function outboxOf({ outbox }: Shard): Pick<ShardState, 'outbox'> {
+  const entries = entriesOf(outbox)
+  return entries.length === 0 ? {} : { outbox: entries }
+}
 
 /** Pieces of at most `limits.chunkBytes`, or one that fits a record. */
 export function cut(state: ShardState): readonly ShardState[] {
@@ -121,12 +130,15 @@ export function cut(state: ShardState): readonly ShardState[] {
   const pieces: ShardState[] = []
   let actors: ShardState['actors'][number][] = []
   let requests: RequestEntry[] = []
+  let outbox: StreamEntry[] = []
   let bytes = 0
+  const finish = (): void => void pieces.push({ actors, requests, ...(outbox.length > 0 && { outbox }) })
   const add = (more: number): void => {
     if (bytes + more > limits.chunkBytes && bytes > 0) {
-      pieces.push({ actors, requests })
+      finish()
       actors = []
       requests = []
+      outbox = []
       bytes = 0
     }
     bytes += more
@@ -139,18 +151,26 @@ export function cut(state: ShardState): readonly ShardState[] {
     add(requestBytes(entry))
     requests.push(entry)
   }
-  pieces.push({ actors, requests })
+  for (const stream of state.outbox ?? []) {
+    add(streamBytes(stream))
+    outbox.push(stream)
+  }
+  finish()
   return pieces
 }
 
 const sizeOf = (state: ShardState): number =>
   state.actors.reduce((sum, item) => sum + actorBytes(item), 0) +
-  state.requests.reduce((sum, entry) => sum + requestBytes(entry), 0)
+  state.requests.reduce((sum, entry) => sum + requestBytes(entry), 0) +
+  (state.outbox ?? []).reduce((sum, stream) => sum + streamBytes(stream), 0)
 
 const actorBytes = ([key, stored, , seed]: ShardState['actors'][number]): number =>
   2 * key.length + stored.state.length + (seed?.state.length ?? 0) + 80
 
 const requestBytes = (entry: RequestEntry): number =>
   entry.actor.length + entry.request.length + 60 + (typeof entry.answer === 'string' ? 4 : entry.answer.length)
+
+const streamBytes = ({ source, target, messages }: StreamEntry): number =>
+  messages.reduce((sum, message) => sum + bytesOf(message), 80 + 2 * (source.length + target.length))
 
 const isParts = (content: ShardState | readonly PartRef[]): content is readonly PartRef[] => Array.isArray(content)

@@ -11,9 +11,10 @@ import { answer, refuseWaiter, sendOn } from './answers.ts'
 import { beginAppend } from './append.ts'
 import { armDue, dueOf } from './due.ts'
 import type { Collected } from './effects.ts'
+import { bytesOf, forgetSettled, numbered, post, putOff, settledOf, settle as settleMessage } from './outbox.ts'
 import { dropRequest, entryOf, remember } from './requests.ts'
 import type { After, Batch, Entry, NodeState, Request, Shard } from './state.ts'
-import { recordHead } from './tokens.ts'
+import { makeToken, recordHead } from './tokens.ts'
 
 export const createBatch = (firstTurn: number): Batch => ({
   firstTurn,
@@ -22,6 +23,7 @@ export const createBatch = (firstTurn: number): Batch => ({
   changed: new Set(),
   stopped: new Map(),
   requests: [],
+  posts: [],
   after: [],
 })
 
@@ -30,7 +32,7 @@ export const isFull = (node: NodeState, batch: Batch): boolean =>
   batch.turns >= limits.turnsPerCommitMax || batch.bytes > node.config.recordBytesMax / 4
 
 const isEmpty = (batch: Batch): boolean =>
-  batch.changed.size === 0 && batch.stopped.size === 0 && batch.requests.length === 0
+  batch.changed.size === 0 && batch.stopped.size === 0 && batch.requests.length === 0 && batch.posts.length === 0
 
 /** Its commit has begun, and the host's actors are not there yet. */
 export const isCollecting = (shard: Shard): boolean => shard.inFlight !== undefined && shard.append === undefined
@@ -80,6 +82,8 @@ export function appendCommit(node: NodeState, shard: Shard, collected: readonly 
     const entry = shard.actors.get(actor)!
     entry.sent = { stored: loggedForm(entry), atMs: entry.storedAtMs }
   }
+  const sent = numbered(shard.outbox, batch.posts, () => makeToken(node))
+  const settled = [...settledOf(shard.outbox), ...batch.after.flatMap(overOf)]
   const record: CommitRecord = {
     ...recordHead(node, shard),
     kind: 'commit',
@@ -88,14 +92,17 @@ export function appendCommit(node: NodeState, shard: Shard, collected: readonly 
       ...[...batch.changed].map((actor) => [actor, shard.actors.get(actor)!.sent!.stored] as const),
     ],
     requests: batch.requests.map((item) => entryOf(item.request, item.answer)),
+    ...(sent.length > 0 && { sent }),
+    ...(settled.length > 0 && { settled }),
   }
   shard.checkpoint.logBytes += sizeOf(record)
   beginAppend(node, shard, record)
 }
 
 /** The record of the batch in flight is in the log: what waited for it happens now, in order. */
-export function onCommitted(node: NodeState, shard: Shard): void {
+export function onCommitted(node: NodeState, shard: Shard, { sent = [], settled = [] }: CommitRecord): void {
   const batch = shard.inFlight!
+  post(shard.outbox, sent, node.nowMs)
   shard.inFlight = undefined
   for (const actor of batch.changed) {
     const entry = shard.actors.get(actor)
@@ -107,7 +114,11 @@ export function onCommitted(node: NodeState, shard: Shard): void {
     entry.before = undefined
   }
   commitLocally(node, shard, batch)
+  forgetSettled(shard.outbox, settled)
 }
+
+const overOf = (after: After): readonly (readonly [string, number])[] =>
+  after.kind === 'message over' ? [[after.stream, after.number]] : []
 
 function commitLocally(node: NodeState, shard: Shard, batch: Batch): void {
   for (const actor of batch.changed) {
@@ -131,6 +142,7 @@ export function gatherAgain(shard: Shard): void {
     inFlight.stopped.set(actor, entry)
   }
   inFlight.requests.push(...batch.requests)
+  inFlight.posts.push(...batch.posts)
   inFlight.after.push(...batch.after)
   inFlight.turns += batch.turns
   inFlight.bytes += batch.bytes
@@ -234,6 +246,7 @@ function splitOff(batch: Batch, chosen: (actor: ActorKey) => boolean): Batch {
   for (const [actor, entry] of batch.stopped) if (chosen(actor)) part.stopped.set(actor, entry)
   for (const actor of part.stopped.keys()) batch.stopped.delete(actor)
   move(batch.requests, part.requests, (item) => chosen(item.request.actor))
+  move(batch.posts, part.posts, ({ source }) => chosen(source))
   move(batch.after, part.after, (item) => chosen(item.actor))
   return part
 }
@@ -278,6 +291,8 @@ export function happen(node: NodeState, shard: Shard, after: After): void {
         after.request.state = { kind: 'open', waiters: after.request.state.waiters }
       remember(shard.requests, after.request, node.nowMs)
       return
+    case 'message over':
+      return settleMessage(shard.outbox, after.stream, after.number, node.nowMs)
     case 'perform':
     case 'forget':
       shard.performs.push(after)
@@ -287,7 +302,14 @@ export function happen(node: NodeState, shard: Shard, after: After): void {
 function refuseAfter(node: NodeState, shard: Shard, after: After, why: Refusal): void {
   // Who was shown what is undone, or is told once more what a request led to, did nothing wrong and asks again.
   if (after.kind === 'answer') return sendOn(node, after.waiter)
+  if (after.kind === 'message over') return putOffMessage(node, shard, after.stream)
   if (after.kind === 'settle' || after.kind === 'keep open') refuseRequest(node, shard, after.request, why)
+}
+
+/** Its source has not heard of it after all: it is sent, and refused, once more. */
+function putOffMessage({ nowMs }: NodeState, { outbox }: Shard, id: string): void {
+  const stream = outbox.streams.get(id)
+  if (stream !== undefined) putOff(stream, stream.attempt, nowMs)
 }
 
 /** Answers everybody who asked, and remembers the answer for those who will ask again. */
@@ -317,5 +339,6 @@ function sizeOf(record: CommitRecord): number {
   for (const [actor, stored] of record.actors) bytes += actor.length + 60 + (stored?.state.length ?? 0)
   for (const { request, answer: remembered } of record.requests)
     bytes += request.length + 40 + (typeof remembered === 'string' ? 4 : remembered.length)
+  for (const message of record.sent ?? []) bytes += bytesOf(message)
   return bytes
 }

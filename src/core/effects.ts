@@ -9,6 +9,7 @@ import type { AppendResult, Identities } from '../protocol/log-results.ts'
 import type { ActorKey, ShardName } from '../protocol/address.ts'
 import type { Answer, FrameBatch } from '../protocol/frames.ts'
 import type { LifecycleReply, LifecycleRequest, Mark } from '../protocol/lifecycle.ts'
+import type { ActorMessage } from '../protocol/actor-message.ts'
 import type { LogRecord, PartRef, Row, ShardState, View } from '../protocol/records.ts'
 import type { StoredActor, Turn, TurnResult } from '../protocol/turn.ts'
 
@@ -84,11 +85,26 @@ export type Input =
       readonly reply: LifecycleReply | 'nobody' | 'unknown'
     }
   | { readonly kind: 'package sent'; readonly shard: ShardName; readonly token: string; readonly ok: boolean }
+  | {
+      readonly kind: 'message answered'
+      readonly shard: ShardName
+      readonly message: Pick<ActorMessage, 'stream' | 'number'>
+      readonly attempt: number
+      readonly outcome: 'done' | Refusal
+    }
   | { readonly kind: 'flush' }
   | { readonly kind: 'continue' }
   | { readonly kind: 'leave'; readonly timeoutMs: number }
 
 export type Effect =
+  /** To its target; `attempt` comes back with the answer. */
+  | {
+      readonly kind: 'send message'
+      readonly shard: ShardName
+      readonly message: ActorMessage
+      readonly floor: number
+      readonly attempt: number
+    }
   | { readonly kind: 'read identity'; readonly reading: number }
   | { readonly kind: 'write row'; readonly nodeId: string; readonly row: Row; readonly expected: number }
   | { readonly kind: 'read row'; readonly nodeId: string }
@@ -181,5 +197,13 @@ export type NodeEvent =
   | { readonly kind: 'declared dead'; readonly nodeId: string; readonly inc: number }
   | { readonly kind: 'stuck'; readonly shard: ShardName; readonly actors: readonly ActorKey[] }
   | { readonly kind: 'healed'; readonly shard: ShardName }
+  /** A message of an actor's was refused for good. */
+  | {
+      readonly kind: 'undeliverable'
+      readonly actor: ActorKey
+      readonly target: ActorKey
+      readonly op: ActorMessage['op']
+      readonly why: Refusal
+    }
   | { readonly kind: 'history broken'; readonly reason: string }
   | { readonly kind: 'left'; readonly abandoned: readonly ShardName[] }

@@ -2,14 +2,17 @@
 
 import { assert } from '../base/assert.ts'
 import type { ActorKey } from '../protocol/address.ts'
+import type { StreamEntry } from '../protocol/actor-message.ts'
 import type { CheckpointRecord, LogRecord, PartRef, RequestEntry, ShardState } from '../protocol/records.ts'
 import type { StoredActor } from '../protocol/turn.ts'
 import type { Logged } from './effects.ts'
+import { createOutbox, entriesOf, replay, restoreStreams } from './outbox.ts'
 
 export interface Folded {
   /** Each actor with the broker's time at which it was stored. */
   readonly actors: ReadonlyMap<ActorKey, { readonly stored: StoredActor; readonly timeMs: number }>
   readonly requests: readonly RequestEntry[]
+  readonly outbox: readonly StreamEntry[]
   /** Of the records after the checkpoint, and of the checkpoint. */
   readonly logBytes: number
   readonly stateBytes: number
@@ -33,6 +36,8 @@ export function fold(entries: readonly Logged<LogRecord>[], pieces: readonly Sha
   const keep = (entry: RequestEntry): void =>
     void requests.set(`${entry.actor.length}/${entry.actor}/${entry.request}`, entry)
 
+  const outbox = createOutbox()
+
   const checkpoint = lastCheckpoint(entries)
   const content = checkpoint?.record.content
   const states = content === undefined ? [] : isParts(content) ? pieces : [content]
@@ -40,6 +45,7 @@ export function fold(entries: readonly Logged<LogRecord>[], pieces: readonly Sha
     const takenMs = checkpoint!.timeMs - checkpoint!.record.ageMs
     for (const [key, stored, ageMs] of state.actors) actors.set(key, { stored, timeMs: takenMs - ageMs })
     state.requests.forEach(keep)
+    restoreStreams(outbox, state.outbox ?? [], 0)
   }
 
   let logBytes = 0
@@ -51,9 +57,10 @@ export function fold(entries: readonly Logged<LogRecord>[], pieces: readonly Sha
       if (stored === null) actors.delete(key)
       else actors.set(key, { stored, timeMs })
     record.requests.forEach(keep)
+    replay(outbox, record)
   }
   const stateBytes = isParts(content) ? content.reduce((sum, part) => sum + part.bytes, 0) : (checkpoint?.bytes ?? 0)
-  return { actors, requests: [...requests.values()], logBytes, stateBytes }
+  return { actors, requests: [...requests.values()], outbox: entriesOf(outbox), logBytes, stateBytes }
 }
 
 /** I5: each record names the sequence of its predecessor, as far as the predecessors are still there. */

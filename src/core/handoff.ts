@@ -20,7 +20,7 @@ import { addressOf, type ActorKey, type ShardName } from '../protocol/address.ts
 import type { LifecycleReply, LifecycleRequest } from '../protocol/lifecycle.ts'
 import { parseShardState, type ReleaseRecord, type ShardState } from '../protocol/records.ts'
 import { beginAppend } from './append.ts'
-import { appendPointer, cut } from './checkpoint.ts'
+import { appendPointer, cut, outboxOf } from './checkpoint.ts'
 import { hasUncommitted, keepStored, markDirty } from './commit.ts'
 import type { Collected } from './effects.ts'
 import { isUp } from './membership.ts'
@@ -269,4 +269,5 @@ const wholeState = (node: NodeState, shard: Shard): ShardState => ({
       : [[key, stored, ageMs]]
   }),
   requests: [...settledEntries(shard.requests, true)],
+  ...outboxOf(shard),
 })

@@ -39,6 +39,7 @@ import { listActors } from './listing.ts'
 import { onTurned } from './outcome.ts'
 import { receive, sweepWaiting } from './reception.ts'
 import { sweepRequests } from './requests.ts'
+import { onMessageAnswered, tickSending } from './sending.ts'
 import { disown } from './shard.ts'
 import type { NodeConfig, NodeState } from './state.ts'
 import { onSleepCollected, watchLease } from './suspension.ts'
@@ -188,6 +189,8 @@ function takeForShard(node: NodeState, input: ShardInput): void {
         : onPackageCollected(shard, input.actors, input.atMs)
     case 'released':
       return onReleased(node, shard, input.token, input.stuck)
+    case 'message answered':
+      return onMessageAnswered(node, shard, input.message, input.attempt, input.outcome)
     case 'package sent':
       return onPackageSent(node, shard, input.token, input.ok)
     default:
@@ -207,6 +210,7 @@ function tick(node: NodeState): void {
   for (const shard of node.shards.values()) {
     sweepWaiting(node, shard)
     sweepRequests(shard.requests, node.nowMs)
+    tickSending(node, shard)
     for (const [actor, untilMs] of shard.parting) if (untilMs <= node.nowMs) shard.parting.delete(actor)
     const dueAtMs = shard.due[0]?.atMs ?? Infinity
     if (dueAtMs < Infinity || shard.internals.length > 0 || shard.wakes.size > 0) node.work.ready.add(shard.name)

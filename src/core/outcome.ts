@@ -4,34 +4,48 @@
 
 import type { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import type { ActorKey } from '../protocol/address.ts'
-import { encode } from '../protocol/codec.ts'
-import type { Spawned, Told } from '../protocol/results.ts'
+import { type ActorKey, addressOf } from '../protocol/address.ts'
+import { decode, encode } from '../protocol/codec.ts'
+import type { Asked, Spawned, Told } from '../protocol/results.ts'
 import type { Turn, TurnResult } from '../protocol/turn.ts'
 import { refuseWaiter } from './answers.ts'
 import { happen, markDirty, refuseRequest } from './commit.ts'
 import { armDue } from './due.ts'
 import type { Delivery } from './mailbox.ts'
+import { bytesOf, type Post, settle } from './outbox.ts'
 import { findRequest } from './requests.ts'
 import type { After, Batch, Entry, NodeState, Opened, Request, Shard, Waiter } from './state.ts'
+import { askerOf } from './streams.ts'
 
 /** What became of a turn. */
 export function onTurned(node: NodeState, shard: Shard, turn: Turn, result: TurnResult): void {
-  const opened = shard.opened
+  const { opened, hearing } = shard
   shard.opened = undefined
+  shard.hearing = undefined
   const entry = shard.actors.get(turn.actor)
   if (entry === undefined) return
   armDue(node, shard, turn.actor, entry, result.dueAtMs)
+  // It is told once, whatever the machine makes of it.
+  if (hearing !== undefined && result.outcome.kind === 'failed')
+    settle(shard.outbox, hearing.stream, hearing.number, node.nowMs)
   if (result.outcome.kind === 'failed') return onFailed(node, shard, turn, result.outcome.why, opened)
 
   entry.awake = true
   entry.live = result.live
   const durable = entry.durability === 'durable'
-  const lasting = result.changed || result.effects || result.kept || result.answers.length > 0
+  const posts = postsOf(turn, result, opened)
+  const lasting = posts.length > 0 || result.changed || result.effects || result.kept || result.answers.length > 0
   const statusChanged = entry.status !== result.status
   entry.status = result.status
   if (turn.cause.kind === 'start' || statusChanged || (durable && lasting))
     joinBatch(node, shard, turn.actor, entry, weightOf(result, opened))
+
+  if (posts.length > 0) joinPosts(node, shard, posts)
+  // M3: in the commit of this very turn, if there is one.
+  if (hearing !== undefined) {
+    const { stream, number } = hearing
+    follow(node, shard, entry.changedIn, { kind: 'message over', actor: turn.actor, stream, number })
+  }
 
   // Answers of an actor with uncommitted changes wait for their commit; all others need not.
   for (const item of whatFollows(node, shard, turn, result, opened, durable && lasting))
@@ -46,6 +60,36 @@ function joinBatch(node: NodeState, shard: Shard, actor: ActorKey, entry: Entry,
   entry.changedIn = batch
   batch.changed.add(actor)
   if (node.nowMs < shard.singlyUntilMs) shard.waitsForCommit = true
+  markDirty(node, shard)
+}
+
+/** What the machine wants to be sent, and its replies to other actors, which are messages too. */
+function postsOf(turn: Turn, result: TurnResult, opened: Opened | undefined): readonly Post[] {
+  const { actor: source } = turn
+  const posts: Post[] = (result.posts ?? []).map((wanted) => ({ ...wanted, source }))
+  const { message } = opened?.delivery ?? {}
+  if (message?.onReply !== undefined && opened?.delivery.op === 'ask' && !result.kept && result.answer !== undefined)
+    posts.push(replyPost(source, { source: message.source, onReply: message.onReply }, result.answer))
+  for (const { request, answer } of result.answers) {
+    const asker = askerOf(request)
+    if (asker !== undefined) posts.push(replyPost(source, asker, answer))
+  }
+  return posts
+}
+
+/** `answer`: as a caller would get it. */
+function replyPost(source: ActorKey, asker: NonNullable<ReturnType<typeof askerOf>>, answer: Uint8Array): Post {
+  const { reply } = decode(answer) as Asked
+  const event = { type: asker.onReply, output: reply, from: addressOf(source) }
+  return { source, target: asker.source, op: 'tell', body: encode(event) }
+}
+
+/** Volatile actors have no other part in the commit. */
+function joinPosts(node: NodeState, shard: Shard, posts: readonly Post[]): void {
+  const { batch } = shard
+  batch.posts.push(...posts)
+  for (const post of posts) batch.bytes += bytesOf(post)
+  batch.turns++
   markDirty(node, shard)
 }
 
@@ -86,7 +130,7 @@ function whatFollows(
   } else if (request === undefined) {
     if (delivery !== undefined && result.answer !== undefined)
       after.push({ kind: 'answer', actor, waiter: waiterOf(delivery), body: result.answer })
-  } else if (delivery!.op === 'tell') {
+  } else if (delivery!.op === 'tell' || delivery!.message !== undefined) {
     // Whatever the machine replies: who tells hears no more than that it is committed.
     settleWith(request, told, false)
   } else if (result.kept) {
@@ -123,7 +167,7 @@ export function refuseFrame(node: NodeState, shard: Shard, delivery: Delivery, w
   refuseWaiter(node, shard, waiterOf(delivery), why)
 }
 
-const told = encode({} satisfies Told)
+export const told = encode({} satisfies Told)
 
 export const spawned = (node: NodeState, shard: Shard, delivery: Delivery, created: boolean): Spawned => ({
   created,

@@ -10,6 +10,8 @@
  *  by an incarnation that is gone, or by my own that I do not hold (rule S1). Never because the view gives the shard to me, and
  *  never while its owner may live. Each step is asked again until it is answered, so a lost message only delays (rule S6). */
 
+import { restoreStreams } from './outbox.ts'
+import { sendMessages } from './sending.ts'
 import { refuse } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { AppendResult } from '../protocol/log-results.ts'
@@ -269,7 +271,8 @@ function onStored(node: NodeState, shard: Shard, record: LogRecord): void {
     case 'claim':
       return onClaimed(node, shard)
     case 'commit':
-      onCommitted(node, shard)
+      onCommitted(node, shard, record)
+      sendMessages(node, shard)
       break
     case 'checkpoint':
       onCheckpointAppended(node, shard, record)
@@ -326,6 +329,7 @@ function becomeRestored(
   for (const [key, { stored, timeMs }] of folded.actors)
     restoreActor(node, shard, key, stored, shard.auditMs - Math.max(0, claimedMs - timeMs))
   restoreRequests(shard.requests, folded.requests, node.nowMs)
+  restoreStreams(shard.outbox, folded.outbox, node.nowMs)
   const { logBytes, stateBytes } = folded
   Object.assign(shard.checkpoint, { logBytes, stateBytes, parts: partsOf(entries) } satisfies LogWeight)
   becomeOwned(node, shard)
@@ -338,6 +342,7 @@ function becomeUnpacked(node: NodeState, shard: Shard, known: Package, weight: L
     for (const [key, stored, ageMs, seed] of piece!.actors)
       restoreActor(node, shard, key, stored, known.arrivedMs - ageMs, seed)
     restoreRequests(shard.requests, piece!.requests, node.nowMs)
+    restoreStreams(shard.outbox, piece!.outbox ?? [], node.nowMs)
   }
   becomeOwned(node, shard)
 }

@@ -132,7 +132,7 @@ function frameOf(pending: Pending, sent: PendingCall, node: string, view: number
   sent.sentTo = node
   sent.sentMs = nowMs
   if (sent.sendings++ === 0) sent.first = sent.number
-  const { op, address, body, request, trace } = sent.call
+  const { op, address, body, request, trace, message } = sent.call
   return {
     id: sent.id,
     op,
@@ -147,5 +147,6 @@ function frameOf(pending: Pending, sent: PendingCall, node: string, view: number
     first: sent.first,
     ...(request !== undefined && { request }),
     ...(trace !== undefined && { trace }),
+    ...(message !== undefined && { message }),
   }
 }

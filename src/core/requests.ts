@@ -5,6 +5,7 @@
 import { limits } from '../base/limits.ts'
 import type { ActorKey } from '../protocol/address.ts'
 import type { RequestEntry } from '../protocol/records.ts'
+import { messageOf, note, requestOf, settledBelow, type Streams, unnote } from './streams.ts'
 
 /** Somebody who waits for the answer to a request. */
 export interface Waiter {
@@ -34,9 +35,11 @@ export interface Requests {
   readonly entries: Map<string, Request>
   /** Those that may be forgotten some day, by the second in which their time is over. */
   readonly ends: Map<number, Request[]>
+  /** Of the messages of other actors among them. */
+  readonly streams: Streams
 }
 
-export const createRequests = (): Requests => ({ entries: new Map(), ends: new Map() })
+export const createRequests = (): Requests => ({ entries: new Map(), ends: new Map(), streams: new Map() })
 
 /** Ids hold any character, so the length of the first part keeps two pairs apart. */
 const keyFor = (actor: ActorKey, request: string): string => `${actor.length}/${actor}/${request}`
@@ -57,11 +60,15 @@ export const hasRoom = (requests: Requests): boolean => requests.entries.size < 
 
 export function addRequest(requests: Requests, entry: Request): void {
   requests.entries.set(keyFor(entry.actor, entry.request), entry)
+  const message = messageOf(entry.request)
+  if (message !== undefined) note(requests.streams, entry.actor, message)
 }
 
 /** The request is answered, or kept open: its time runs from now on. */
 export function remember({ ends }: Requests, entry: Request, nowMs: number): void {
   entry.keepUntilMs = nowMs + entry.keepMs
+  // M3: until its source says that it will not send it again.
+  if (entry.keepUntilMs === Infinity) return
   const second = Math.ceil(entry.keepUntilMs / 1_000)
   const ending = ends.get(second)
   if (ending === undefined) ends.set(second, [entry])
@@ -71,17 +78,28 @@ export function remember({ ends }: Requests, entry: Request, nowMs: number): voi
 /** Its turn was undone: the same id may run. */
 export function dropRequest(requests: Requests, entry: Request): void {
   requests.entries.delete(keyFor(entry.actor, entry.request))
+  const message = messageOf(entry.request)
+  if (message !== undefined) unnote(requests.streams, entry.actor, message)
+}
+
+/** M3: the source of the stream will not send again what is below the floor. */
+export function forgetBelow(requests: Requests, actor: ActorKey, stream: string, floor: number): void {
+  for (const number of settledBelow(requests.streams, actor, { stream, floor })) {
+    const entry = findRequest(requests, actor, requestOf({ stream, number }))
+    if (entry !== undefined && entry.state.kind !== 'pending') dropRequest(requests, entry)
+  }
 }
 
 /** Forgets entries whose horizon is over. A pending one has none: somebody still works on it. */
-export function sweepRequests({ entries, ends }: Requests, nowMs: number): void {
+export function sweepRequests(requests: Requests, nowMs: number): void {
+  const { ends } = requests
   for (const [second, ending] of ends) {
     if (second * 1_000 > nowMs) continue
     ends.delete(second)
     for (const entry of ending) {
       const key = keyFor(entry.actor, entry.request)
       // It may have been remembered anew meanwhile, or be another request of the same name.
-      if (entry.keepUntilMs <= nowMs && entries.get(key) === entry) entries.delete(key)
+      if (entry.keepUntilMs <= nowMs && requests.entries.get(key) === entry) dropRequest(requests, entry)
     }
   }
 }
@@ -102,6 +120,10 @@ export function restoreRequests(requests: Requests, entries: readonly RequestEnt
     const entry: Request = { actor, request, hash, keepMs, logged: true, keepUntilMs: Infinity, state }
     addRequest(requests, entry)
     remember(requests, entry, nowMs)
+  }
+  for (const { actor, request, keepMs } of entries) {
+    const message = keepMs === Infinity ? undefined : messageOf(request)
+    if (message !== undefined) forgetBelow(requests, actor, message.stream, message.number)
   }
 }
 

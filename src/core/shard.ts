@@ -6,6 +6,7 @@ import { createBatch } from './commit.ts'
 import { tailIsChecked } from './history.ts'
 import { clear, createLanes } from './lanes.ts'
 import { createMailbox, type Delivery, takeAll } from './mailbox.ts'
+import { createOutbox } from './outbox.ts'
 import { createRequests } from './requests.ts'
 import type { NodeState, Phase, Shard } from './state.ts'
 
@@ -20,6 +21,9 @@ export const createShard = (node: NodeState, name: ShardName, phase: Phase): Sha
     lanes: createLanes<Delivery>(),
     actors: new Map(),
     requests: createRequests(),
+    outbox: createOutbox(),
+    failures: [],
+    hearing: undefined,
     turns: 0,
     batch: createBatch(1),
     inFlight: undefined,

@@ -3,6 +3,7 @@
 import type { Lanes } from './lanes.ts'
 import type { Lease } from './lease.ts'
 import type { Delivery, Mailbox } from './mailbox.ts'
+import type { Outbox, Post } from './outbox.ts'
 import type { Request, Requests, Waiter } from './requests.ts'
 import type { Ring } from './ring.ts'
 import type { Timing } from './timing.ts'
@@ -235,6 +236,11 @@ export interface Shard {
   readonly lanes: Lanes<Delivery>
   readonly actors: Map<ActorKey, Entry>
   readonly requests: Requests
+  readonly outbox: Outbox
+  /** Events that tell actors of messages of theirs that were refused for good. */
+  readonly failures: Failure[]
+  /** The one whose turn is being taken. */
+  hearing: Failure | undefined
   /** Turns are numbered through the life of the shard at this node. */
   turns: number
   /** Being filled while another one is in flight. */
@@ -266,6 +272,14 @@ export interface Shard {
   auditMs: number
   /** A move was given up because children did not let go: none before this, so that the actors can go on. */
   noMoveBeforeMs: number
+}
+
+/** `event` is encoded; its turn settles the message. */
+export interface Failure {
+  readonly actor: ActorKey
+  readonly event: Uint8Array
+  readonly stream: string
+  readonly number: number
 }
 
 export interface Opened {
@@ -325,6 +339,8 @@ export interface Batch {
   readonly changed: Set<ActorKey>
   readonly stopped: Map<ActorKey, Entry>
   readonly requests: { readonly request: Request; readonly answer: RequestEntry['answer'] }[]
+  /** What is to be sent to other actors, in order. */
+  readonly posts: Post[]
   /** What waits for the commit, in order. */
   readonly after: After[]
 }
@@ -339,6 +355,8 @@ export type After = { readonly actor: ActorKey } & (
       readonly remembered: Uint8Array | 'view' | 'unhandled'
     }
   | { readonly kind: 'keep open'; readonly request: Request }
+  /** Its source has heard that it was refused. */
+  | { readonly kind: 'message over'; readonly stream: string; readonly number: number }
   | { readonly kind: 'perform'; readonly turn: number }
   | { readonly kind: 'forget' }
 )

@@ -6,7 +6,7 @@ import { GodwitError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type Address, checkId, checkName } from './address.ts'
 import { checkDepth, encode } from './codec.ts'
-import type { Operation } from './frames.ts'
+import type { MessageHead, Operation } from './frames.ts'
 
 export interface Call {
   readonly op: Operation
@@ -18,6 +18,8 @@ export interface Call {
   readonly timeoutMs: number
   /** W3C `traceparent`. */
   readonly trace?: string
+  /** It is a message of an actor. */
+  readonly message?: MessageHead
 }
 
 /** Unchecked: what a caller may say about any call. */

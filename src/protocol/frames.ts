@@ -10,7 +10,19 @@ import type { Refusal } from '../base/errors.ts'
 import { decode, encode } from './codec.ts'
 import type { ShardName } from './address.ts'
 
-export type Operation = 'spawn' | 'ask' | 'tell' | 'get' | 'stop' | 'locate'
+/** 'end': of a stream between two actors (rule M3). */
+export type Operation = 'spawn' | 'ask' | 'tell' | 'get' | 'stop' | 'locate' | 'end'
+
+/** What a frame says of the message between actors that it brings. */
+export interface MessageHead {
+  readonly source: string
+  readonly stream: string
+  readonly number: number
+  /** The lowest number of the stream that is not settled. */
+  readonly floor: number
+  /** Of an ask: type of the event that brings the reply. */
+  readonly onReply?: string
+}
 
 export interface Frame {
   /** Made once by the sender, the same in every sending (rule M1). */
@@ -33,6 +45,7 @@ export interface Frame {
   readonly first: number
   /** W3C `traceparent`. */
   readonly trace?: string
+  readonly message?: MessageHead
 }
 
 export interface FrameBatch {
@@ -70,6 +83,7 @@ type FrameTuple = [
   number,
   number,
   string | null,
+  MessageHead | null,
 ]
 
 export const encodeFrames = (batch: FrameBatch): Uint8Array =>
@@ -121,10 +135,11 @@ const frameTuple = (f: Frame): FrameTuple => [
   f.base,
   f.first,
   f.trace ?? null,
+  f.message ?? null,
 ]
 
 function frameOf(tuple: FrameTuple): Frame {
-  const [id, op, type, actor, shard, body, request, leftMs, view, lane, base, first, trace] = tuple
+  const [id, op, type, actor, shard, body, request, leftMs, view, lane, base, first, trace, message] = tuple
   return {
     id,
     op,
@@ -139,6 +154,7 @@ function frameOf(tuple: FrameTuple): Frame {
     first,
     ...(request !== null && { request }),
     ...(trace !== null && { trace }),
+    ...(message !== null && { message }),
   }
 }
 

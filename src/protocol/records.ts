@@ -4,6 +4,7 @@
 
 import type { ShardName } from './address.ts'
 import { decode, encode } from './codec.ts'
+import type { ActorMessage, StreamEntry } from './actor-message.ts'
 import type { StoredActor } from './turn.ts'
 
 /** A type that a node offers, with the group whose shards its actors live in. */
@@ -99,6 +100,10 @@ export interface CommitRecord extends ShardRecord {
   /** `null`: the actor was stopped. */
   readonly actors: readonly (readonly [actor: string, stored: StoredActor | null])[]
   readonly requests: readonly RequestEntry[]
+  /** New ones. */
+  readonly sent?: readonly ActorMessage[]
+  /** Messages that their targets have processed or refused for good. */
+  readonly settled?: readonly (readonly [stream: string, number: number])[]
 }
 
 /** A piece of all that a shard holds: in checkpoints and in packages. `ageMs` is the time since the actor was stored; `seed`, in
@@ -106,6 +111,7 @@ export interface CommitRecord extends ShardRecord {
 export interface ShardState {
   readonly actors: readonly (readonly [actor: string, stored: StoredActor, ageMs: number, seed?: StoredActor])[]
   readonly requests: readonly RequestEntry[]
+  readonly outbox?: readonly StreamEntry[]
   /** In packages: tokens of the newest records of the log, newest last (rule R3). */
   readonly chain?: readonly string[]
 }

@@ -4,13 +4,19 @@
 
 import type { Refusal } from '../base/errors.ts'
 import type { ActorKey } from './address.ts'
+import type { ActorMessage } from './actor-message.ts'
 
 /** Why an actor takes a turn. */
 export type Cause =
   /** The actor begins its life. `input` is encoded. */
   | { readonly kind: 'start'; readonly input: Uint8Array }
   /** An event from outside. `request` names it among all requests to this actor. */
-  | { readonly kind: 'event'; readonly event: Uint8Array; readonly request: string }
+  | {
+      readonly kind: 'event'
+      readonly event: Uint8Array
+      /** Left out where nobody waits for a reply. */
+      readonly request?: string
+    }
   /** The next of the events that children of the machine, or its own effects, sent to it between turns. */
   | { readonly kind: 'internal' }
   /** The delayed transitions that are due now. */
@@ -73,6 +79,8 @@ export interface TurnResult {
   readonly answers: readonly { readonly request: string; readonly answer: Uint8Array }[]
   /** The host keeps effects under this turn's number, to be performed after the commit. */
   readonly effects: boolean
+  /** What is to be sent to other actors, in order (rule M3). */
+  readonly posts?: readonly Omit<ActorMessage, 'source' | 'stream' | 'number'>[]
 }
 
 /** What the core asks of the actor host. Nothing here throws; only `release` waits. */

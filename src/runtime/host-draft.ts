@@ -4,12 +4,15 @@
 import { limits } from '../base/limits.ts'
 import { encode } from '../protocol/codec.ts'
 import type { Asked } from '../protocol/results.ts'
+import type { TurnResult } from '../protocol/turn.ts'
 
 export interface Effect {
   readonly run: () => unknown
   /** It starts, stops or feeds a child: nothing is left to do once the machine is gone. */
   readonly needsMachine: boolean
 }
+
+export type Posted = NonNullable<TurnResult['posts']>[number]
 
 export interface Answer {
   readonly request: string
@@ -21,11 +24,14 @@ export interface Mark {
   readonly answers: number
   readonly reply: Uint8Array | undefined
   readonly kept: boolean
+  readonly posts: number
 }
 
 export class Draft {
   readonly effects: Effect[] = []
   readonly answers: Answer[] = []
+  /** Messages to other actors. */
+  readonly posts: Posted[] = []
   /** The encoded answer to the present request. */
   reply: Uint8Array | undefined
   kept = false
@@ -74,16 +80,29 @@ export class Draft {
 
   /** The turn did something besides changing state. */
   get spoke(): boolean {
-    return this.effects.length > 0 || this.reply !== undefined || this.kept || this.answers.length > 0
+    return (
+      this.effects.length > 0 ||
+      this.posts.length > 0 ||
+      this.reply !== undefined ||
+      this.kept ||
+      this.answers.length > 0
+    )
   }
 
   mark(): Mark {
-    return { effects: this.effects.length, answers: this.answers.length, reply: this.reply, kept: this.kept }
+    return {
+      effects: this.effects.length,
+      answers: this.answers.length,
+      reply: this.reply,
+      kept: this.kept,
+      posts: this.posts.length,
+    }
   }
 
   revert(mark: Mark): void {
     this.effects.length = mark.effects
     this.answers.length = mark.answers
+    this.posts.length = mark.posts
     this.reply = mark.reply
     this.kept = mark.kept
     while (this.unname.length > 0) this.unname.pop()!()

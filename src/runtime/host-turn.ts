@@ -120,6 +120,7 @@ function ran(activation: Activation, draft: Draft, turn: Turn, handled: boolean)
     answerIsView: isView,
     answers: draft.answers,
     effects: draft.effects.length > 0,
+    ...(draft.posts.length > 0 && { posts: draft.posts }),
   }
   return { draft, result }
 }

@@ -11,6 +11,9 @@ import type { Effect, Input, NodeEvent } from '../core/effects.ts'
 import { createNode, step } from '../core/node.ts'
 import type { NodeConfig, NodeState } from '../core/state.ts'
 import type { Log } from '../log/port.ts'
+import type { Outcome } from '../core/router-state.ts'
+import { addressOf } from '../protocol/address.ts'
+import type { Call } from '../protocol/call.ts'
 import type { Answer } from '../protocol/frames.ts'
 import { decodeFrames } from '../protocol/frames.ts'
 import {
@@ -19,6 +22,7 @@ import {
   encodeLifecycle,
   type LifecycleRequest,
 } from '../protocol/lifecycle.ts'
+import type { ActorMessage } from '../protocol/actor-message.ts'
 import { decodeRecord, encodeRecord, encodeShardState, logNames, type Row, type View } from '../protocol/records.ts'
 import type { Subjects } from '../protocol/subjects.ts'
 import type { Host, HostListener } from '../protocol/turn.ts'
@@ -39,6 +43,8 @@ export interface LoopOptions {
   readonly createHost: (listener: Pick<HostListener, 'internal'>) => Host
   /** Sends answers to `replyTo`; those of one turn of the event loop travel together. */
   readonly answer: (replyTo: string, answer: Answer) => void
+  /** Sends what an actor sends to another; resolves to what its owner says of it. */
+  readonly send: (call: Call) => Promise<Outcome>
   /** Hears each input before the core is told: for those who count or trace them. */
   readonly onInput?: (input: Input) => void
   readonly onEvent: (event: NodeEvent) => void
@@ -105,6 +111,16 @@ export function createLoop(options: LoopOptions): Loop {
 
   function perform(effect: Effect): void {
     switch (effect.kind) {
+      case 'send message': {
+        const { shard, message, floor, attempt } = effect
+        return later(options.send(callOf(message, floor)), (outcome) => ({
+          kind: 'message answered',
+          shard,
+          message,
+          attempt,
+          outcome: outcome.kind === 'done' ? 'done' : outcome.why,
+        }))
+      }
       case 'read identity': {
         const { reading } = effect
         return later(readIdentities(), (identities) => ({ kind: 'identity read', reading, identities }))
@@ -322,6 +338,14 @@ export function createLoop(options: LoopOptions): Loop {
 
   return { node, start, tell, deafen, stop }
 }
+
+const callOf = ({ source, target, stream, number, op, body, onReply }: ActorMessage, floor: number): Call => ({
+  op,
+  address: addressOf(target),
+  body,
+  timeoutMs: limits.messageTimeoutMs,
+  message: { source, stream, number, floor, ...(onReply !== undefined && { onReply }) },
+})
 
 /** Tells `true` each time the last missing connection comes back, `false` when the first one goes. */
 function watchConnections(connections: LoopOptions['connections'], tell: (connected: boolean) => void): (() => void)[] {

@@ -25,7 +25,7 @@ import { createLoop, type Loop } from './loop.ts'
 import { type Connection, type NatsOptions, openPorts, type Ports, type StoreOptions } from './ports.ts'
 import { readLast } from './records.ts'
 import { createRoster } from './roster.ts'
-import { createSender } from './sender.ts'
+import { createSender, type Sender } from './sender.ts'
 
 export interface NodeOptions extends StoreOptions {
   readonly cluster: string
@@ -173,12 +173,13 @@ class RunningNode implements GodwitNode {
           },
         }),
       answer: (replyTo, answer) => answers.send(replyTo, [answer]),
+      send: (call) => sender.call(call),
       onEvent: (event) => this.hear(event),
       onCrash: (thrown) => {
         void this.end(new GodwitError('INTERNAL', `node ${this.id} stopped: ${messageOf(thrown)}`, { cause: thrown }))
       },
     })
-    this.serve(options, subjects)
+    const sender = this.serve(options, subjects)
     this.loop.start()
   }
 
@@ -222,7 +223,7 @@ class RunningNode implements GodwitNode {
   }
 
   /** The public subjects: this node picks up what any client asks, and sends it to the owner as a client of its own. */
-  private serve(options: NodeOptions, subjects: Subjects): void {
+  private serve(options: NodeOptions, subjects: Subjects): Sender {
     const { transport, control } = this.ports
     const fetchView = async (): Promise<View | Refusal | undefined> => {
       const read = await readLast<View>(control, logNames.view, limits.handoffStepMs)
@@ -241,6 +242,7 @@ class RunningNode implements GodwitNode {
     const directory = createRoster({ node: this.loop.node, transport, subjects, clock: systemClock })
     this.closeGateway = serveGateway({ cluster: options.cluster, transport, call: sender.call, directory })
     this.closeSender = sender.close
+    return sender
   }
 
   /** What a listener throws is a warning of the process; the node goes on. */

@@ -8,9 +8,9 @@ import { stageOf, type System } from './host-stage.ts'
 export type ReplyToken = string & { readonly '~request': true }
 
 /** Evaluated in the order of the actions, with the context as it is then. */
-type Expression<TContext extends MachineContext, TEvent extends EventObject, TValue> =
+export type Expression<TContext extends MachineContext, TEvent extends EventObject, TValue> =
   | TValue
-  | ((args: { readonly context: TContext; readonly event: TEvent }) => TValue)
+  | ((args: { readonly context: TContext; readonly event: TEvent; readonly self: { readonly id: string } }) => TValue)
 
 export interface ReplyAction<
   TContext extends MachineContext,
@@ -62,7 +62,7 @@ export function keepReply(): (args: { readonly self: { readonly system: System }
   return ({ self }) => (stageOf(self.system)?.draft?.keep() ?? '') as ReplyToken
 }
 
-const evaluate = <TContext extends MachineContext, TEvent extends EventObject, TValue>(
+export const evaluate = <TContext extends MachineContext, TEvent extends EventObject, TValue>(
   expression: Expression<TContext, TEvent, TValue>,
-  args: { readonly context: TContext; readonly event: TEvent },
+  args: { readonly context: TContext; readonly event: TEvent; readonly self: { readonly id: string } },
 ): TValue => (typeof expression === 'function' ? (expression as (args: object) => TValue)(args) : expression)

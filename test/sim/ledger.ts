@@ -22,7 +22,7 @@ export interface Wish {
   readonly client: string
   /** Order of the wishes of one client. */
   readonly number: number
-  readonly op: Operation
+  readonly op: Exclude<Operation, 'end'>
   readonly type: ActorType
   readonly actor: string
   /** Mark of the event, or of the life that a spawn would begin. */

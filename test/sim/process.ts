@@ -8,18 +8,21 @@ import type { Log } from '../../src/log/port.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { encodeViewReply } from '../../src/protocol/cluster.ts'
 import type { LifecycleRequest } from '../../src/protocol/lifecycle.ts'
-import { decodeRecord, type LogRecord, logNames, type Row } from '../../src/protocol/records.ts'
+import { decodeRecord, type LogRecord, logNames, type Row, type View } from '../../src/protocol/records.ts'
 import { subjects as subjectsOf } from '../../src/protocol/subjects.ts'
 import type { Host, HostListener } from '../../src/protocol/turn.ts'
 import type { Transport } from '../../src/transport/port.ts'
 import { createHost } from '../../src/runtime/host.ts'
 import { createAnswerLink } from '../../src/runtime/link.ts'
 import { createLoop, type Loop } from '../../src/runtime/loop.ts'
+import { readLast } from '../../src/runtime/records.ts'
+import { createSender, type Sender } from '../../src/runtime/sender.ts'
 import { LocalClock } from './clock.ts'
 import { faultyLog } from './faulty-log.ts'
 import { faultyTransport } from './faulty-transport.ts'
 import { definitionsFor } from './machines.ts'
 import type { Wire } from './network.ts'
+import { randomFor } from './plan.ts'
 import type { Life, Observation } from './witness.ts'
 import { clusterName, streams, type World } from './world.ts'
 
@@ -87,6 +90,19 @@ export class Process {
     const answers = createAnswerLink({ transport, clock, nodeId: id })
     const types = definitions.map(({ type, group, version }) => ({ type, group, version }))
     const policies = new Map(definitions.map((definition): [string, TypePolicy] => [definition.type, definition]))
+    // Made when the first actor sends something: most runs have none.
+    let sender: Sender | undefined
+    const senderOf = (): Sender =>
+      (sender ??= createSender({
+        cluster: clusterName,
+        transport,
+        clock,
+        random: randomFor(plan.seed, `sender of ${life.boot}`),
+        fetchView: async () => {
+          const read = await readLast<View>(control, logNames.view, limits.handoffStepMs)
+          return typeof read === 'string' ? undefined : read.record
+        },
+      }))
     this.#loop = createLoop({
       config: {
         profile: { id, types },
@@ -108,6 +124,7 @@ export class Process {
           this.#saw({ kind: 'refused', life, frame: answer.id, lane: answer.lane, code: answer.why.code })
         answers.send(replyTo, [answer])
       },
+      send: (call) => senderOf().call(call),
       onInput: (input) => {
         for (const hear of world.listeners) hear(this, input)
       },
@@ -122,6 +139,7 @@ export class Process {
         },
         { queue: 'gateway' },
       ),
+      () => sender?.close(),
       () => transport.close(),
       () => control.close(),
       () => shards.close(),
@@ -279,7 +297,7 @@ export class Process {
       ...host,
       take: (turn) => {
         const { cause } = turn
-        act('turn', turn.actor, turn.epoch, cause.kind === 'event' ? cause.request : cause.kind)
+        act('turn', turn.actor, turn.epoch, cause.kind === 'event' ? (cause.request ?? 'refused') : cause.kind)
         return host.take(turn)
       },
       perform: (actor, turn, epoch) => {

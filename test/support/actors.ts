@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { assign, setup } from 'xstate'
 import { WebSocket } from 'ws'
 import { sleep, systemClock } from '../../src/base/clock.ts'
-import { defineActor, held, reply } from '../../src/index.ts'
+import { askActor, defineActor, held, reply, sendToActor } from '../../src/index.ts'
 
 /** Counts. `OPEN` is known, and has no transition in the state `open`. */
 export const counter = defineActor({
@@ -173,4 +173,64 @@ export const holder = defineActor({
 
 function fail(where: string): never {
   throw new Error(`thrown ${where}`)
+}
+
+/** Tells one of five sinks of each `INC`, and asks it how much it has every fifth time. */
+export const relay = defineActor({
+  type: 'relay',
+  machine: setup({
+    types: {
+      context: {} as { n: number; heard: readonly number[] },
+      events: {} as { type: 'INC' } | { type: 'COUNTED'; output: number },
+    },
+  }).createMachine({
+    context: { n: 0, heard: [] },
+    on: {
+      INC: [
+        {
+          guard: ({ context }) => context.n % 5 === 4,
+          actions: [
+            assign({ n: ({ context }) => context.n + 1 }),
+            sendToActor(
+              ({ context }) => sinkOf(context.n),
+              ({ context, self }) => ({ type: 'MARK', from: self.id, k: context.n }),
+            ),
+            askActor(({ context }) => sinkOf(context.n), { type: 'COUNT' }, { onReply: 'COUNTED' }),
+            reply(({ context }) => context.n),
+          ],
+        },
+        {
+          actions: [
+            assign({ n: ({ context }) => context.n + 1 }),
+            sendToActor(
+              ({ context }) => sinkOf(context.n),
+              ({ context, self }) => ({ type: 'MARK', from: self.id, k: context.n }),
+            ),
+            reply(({ context }) => context.n),
+          ],
+        },
+      ],
+      COUNTED: { actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) },
+    },
+  }),
+})
+
+export const sink = defineActor({
+  type: 'sink',
+  machine: setup({
+    types: {
+      context: {} as { marks: readonly string[] },
+      events: {} as { type: 'MARK'; from: string; k: number } | { type: 'COUNT' },
+    },
+  }).createMachine({
+    context: { marks: [] },
+    on: {
+      MARK: { actions: assign({ marks: ({ context, event }) => [...context.marks, `${event.from} ${event.k}`] }) },
+      COUNT: { actions: reply(({ context }) => context.marks.length) },
+    },
+  }),
+})
+
+function sinkOf(n: number): { type: string; id: string } {
+  return { type: 'sink', id: `s${n % 5}` }
 }
