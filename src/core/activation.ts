@@ -2,7 +2,7 @@
  *  request is known (rule M2); else it becomes a turn of its actor, which wakes for it where it is cold. What comes of the
  *  turn is for `outcome.ts`. */
 
-import { refuse } from '../base/errors.ts'
+import { type Refusal, refuse } from '../base/errors.ts'
 import { hashBytes } from '../base/hash.ts'
 import { limits } from '../base/limits.ts'
 import { type ActorKey, keyOf } from '../protocol/address.ts'
@@ -10,13 +10,13 @@ import { encode } from '../protocol/codec.ts'
 import type { Located, Stopped } from '../protocol/results.ts'
 import type { Cause, StoredActor, Turn } from '../protocol/turn.ts'
 import { answer } from './answers.ts'
-import { happen, isCollecting, isFull, markDirty } from './commit.ts'
+import { concludeRequest, happen, isCollecting, isFull, markDirty, refuseForGood, weightOfRequest } from './commit.ts'
 import { armDue, dueOf, takeDue } from './due.ts'
 import type { Effect } from './effects.ts'
 import { releaseMsOf } from './handoff.ts'
 import { noteOpening, refusalOf } from './lanes.ts'
 import { type Delivery, putBack, take } from './mailbox.ts'
-import { follow, refuseFrame, spawned, told, waiterOf, weightOfRequest } from './outcome.ts'
+import { follow, refuseFrame, spawned, told, waiterOf } from './outcome.ts'
 import { isFull as isOutboxFull, settle } from './outbox.ts'
 import { addRequest, findRequest, forgetBelow, hasRoom, joinRequest } from './requests.ts'
 import type { After, Entry, NodeState, Request, Shard } from './state.ts'
@@ -209,7 +209,7 @@ function openRequest(
     case 'stop':
       return stop(node, shard, key, entry, request)
     case 'end':
-      return endStream(node, shard, key, request)
+      return endStream(node, shard, request)
     default:
       return takeEvent(node, shard, delivery, key, entry, request)
   }
@@ -319,11 +319,13 @@ function takeEvent(
   entry: Entry | undefined,
   request: Request,
 ): Effect | undefined {
-  if (entry === undefined) return notFound(node, shard, delivery)
-  if (entry.status === 'done')
-    return refuseFrame(node, shard, delivery, refuse('ACTOR_DONE', `${key} has reached its final state`))
-  if (entry.status === 'error')
-    return refuseFrame(node, shard, delivery, refuse('ACTOR_FAILED', `${key} has failed; stop it and spawn it again`))
+  if (entry?.status !== 'active') {
+    const why = refusalOfEnded(delivery, key, entry)
+    if (delivery.message === undefined) return refuseFrame(node, shard, delivery, why)
+    addRequest(shard.requests, request)
+    refuseForGood(node, shard, request, why)
+    return undefined
+  }
   addRequest(shard.requests, request)
   shard.opened = { delivery, request }
   return takeTurn(
@@ -336,14 +338,9 @@ function takeEvent(
 }
 
 /** M3: nothing more comes in the stream, and what came is settled. That it ended is remembered for the horizon. */
-function endStream(node: NodeState, shard: Shard, actor: ActorKey, request: Request): undefined {
+function endStream(node: NodeState, shard: Shard, request: Request): undefined {
   addRequest(shard.requests, request)
-  const { batch } = shard
-  batch.turns++
-  batch.bytes += weightOfRequest(request)
-  batch.requests.push({ request, answer: told })
-  batch.after.push({ kind: 'settle', actor, request, body: told, remembered: told })
-  markDirty(node, shard)
+  concludeRequest(node, shard, request, told)
   return undefined
 }
 
@@ -394,12 +391,17 @@ function takeTurn(shard: Shard, actor: ActorKey, entry: Entry, cause: Cause, wan
   return { kind: 'take turn', shard: shard.name, turn }
 }
 const notFound = (node: NodeState, shard: Shard, delivery: Delivery): undefined =>
-  refuseFrame(
-    node,
-    shard,
-    delivery,
-    refuse('ACTOR_NOT_FOUND', `there is no actor ${delivery.type}/${delivery.actor}; spawn it first`),
-  )
+  refuseFrame(node, shard, delivery, noActor(delivery))
+
+const noActor = ({ type, actor }: Delivery): Refusal =>
+  refuse('ACTOR_NOT_FOUND', `there is no actor ${type}/${actor}; spawn it first`)
+
+function refusalOfEnded(delivery: Delivery, key: ActorKey, entry: Entry | undefined): Refusal {
+  if (entry === undefined) return noActor(delivery)
+  return entry.status === 'done'
+    ? refuse('ACTOR_DONE', `${key} has reached its final state`)
+    : refuse('ACTOR_FAILED', `${key} has failed; stop it and spawn it again`)
+}
 
 /** The life of the actor is over, and that is not committed yet: nobody hears of it, and no other life begins (rule S3). */
 const isEnding = (shard: Shard, actor: ActorKey, entry: Entry | undefined): boolean =>

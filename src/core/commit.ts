@@ -6,6 +6,8 @@ import { type Refusal, refuse } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { ActorKey } from '../protocol/address.ts'
 import type { CommitRecord } from '../protocol/records.ts'
+import { encode } from '../protocol/codec.ts'
+import type { Delivered } from '../protocol/results.ts'
 import type { StoredActor } from '../protocol/turn.ts'
 import { answer, refuseWaiter, sendOn } from './answers.ts'
 import { beginAppend } from './append.ts'
@@ -14,6 +16,7 @@ import type { Collected } from './effects.ts'
 import { bytesOf, forgetSettled, numbered, post, putOff, settledOf, settle as settleMessage } from './outbox.ts'
 import { dropRequest, entryOf, remember } from './requests.ts'
 import type { After, Batch, Entry, NodeState, Request, Shard } from './state.ts'
+import { messageOf } from './streams.ts'
 import { makeToken, recordHead } from './tokens.ts'
 
 export const createBatch = (firstTurn: number): Batch => ({
@@ -302,14 +305,16 @@ export function happen(node: NodeState, shard: Shard, after: After): void {
 function refuseAfter(node: NodeState, shard: Shard, after: After, why: Refusal): void {
   // Who was shown what is undone, or is told once more what a request led to, did nothing wrong and asks again.
   if (after.kind === 'answer') return sendOn(node, after.waiter)
-  if (after.kind === 'message over') return putOffMessage(node, shard, after.stream)
+  if (after.kind === 'message over') return putOffMessage(node, shard, after.stream, after.number)
   if (after.kind === 'settle' || after.kind === 'keep open') refuseRequest(node, shard, after.request, why)
 }
 
 /** Its source has not heard of it after all: it is sent, and refused, once more. */
-function putOffMessage({ nowMs }: NodeState, { outbox }: Shard, id: string): void {
+function putOffMessage({ nowMs }: NodeState, { outbox }: Shard, id: string, number: number): void {
   const stream = outbox.streams.get(id)
-  if (stream !== undefined) putOff(stream, stream.attempt, nowMs)
+  if (stream === undefined) return
+  stream.refused.delete(number)
+  putOff(stream, stream.attempt, nowMs)
 }
 
 /** Answers everybody who asked, and remembers the answer for those who will ask again. */
@@ -328,10 +333,30 @@ export function settle(
 export function refuseRequest(node: NodeState, shard: Shard, request: Request, why: Refusal): void {
   // It was opened by an earlier commit: only its answer is undone, and it stays open.
   if (request.state.kind === 'open') return
+  if (messageOf(request.request) !== undefined && !why.retryable) return refuseForGood(node, shard, request, why)
   if (request.state.kind === 'pending')
     for (const waiter of request.state.waiters) refuseWaiter(node, shard, waiter, why)
   dropRequest(shard.requests, request)
 }
+
+/** M3: no other sending of the message may run any more, so that it was refused is committed like its processing. */
+export function refuseForGood(node: NodeState, shard: Shard, request: Request, why: Refusal): void {
+  const body = encode({ refused: why } satisfies Delivered)
+  concludeRequest(node, shard, request, body)
+}
+
+/** A request that takes no turn has a place in the commit all the same. */
+export function concludeRequest(node: NodeState, shard: Shard, request: Request, body: Uint8Array): void {
+  const { batch } = shard
+  batch.turns++
+  batch.bytes += weightOfRequest(request) + body.length
+  batch.requests.push({ request, answer: body })
+  batch.after.push({ kind: 'settle', actor: request.actor, request, body, remembered: body })
+  markDirty(node, shard)
+}
+
+/** Names travel twice, in UTF-8. */
+export const weightOfRequest = ({ actor, request }: Request): number => 100 + 4 * actor.length + 3 * request.length
 
 /** About what a commit weighs in the log: the measure for checkpoints. */
 function sizeOf(record: CommitRecord): number {

@@ -91,6 +91,8 @@ export type Input =
       readonly message: Pick<ActorMessage, 'stream' | 'number'>
       readonly attempt: number
       readonly outcome: 'done' | Refusal
+      /** A refusal that no attempt can change: the owner of the target has committed it, or none can ever reach one. */
+      readonly final: boolean
     }
   | { readonly kind: 'flush' }
   | { readonly kind: 'continue' }

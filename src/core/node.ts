@@ -190,7 +190,7 @@ function takeForShard(node: NodeState, input: ShardInput): void {
     case 'released':
       return onReleased(node, shard, input.token, input.stuck)
     case 'message answered':
-      return onMessageAnswered(node, shard, input.message, input.attempt, input.outcome)
+      return onMessageAnswered(node, shard, input)
     case 'package sent':
       return onPackageSent(node, shard, input.token, input.ok)
     default:

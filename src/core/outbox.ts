@@ -35,6 +35,8 @@ export interface Stream {
   next: number
   /** Not settled, by number, in order. */
   readonly messages: Map<number, ActorMessage>
+  /** Refused for good; their source is being told. */
+  readonly refused: Set<number>
   /** The lowest that was not sent in this attempt. */
   unsent: number
   attempt: number
@@ -84,11 +86,16 @@ export function post(outbox: Outbox, messages: readonly ActorMessage[], nowMs: n
 /** What may be sent now, in order. It counts as sent. */
 export function takeSendable(stream: Stream, nowMs: number): readonly ActorMessage[] {
   if (nowMs < stream.restsUntilMs) return []
-  const before = floorOf(stream) + limits.messagesInFlightMax
+  const floor = floorOf(stream)
   const sendable: ActorMessage[] = []
-  for (const message of stream.messages.values())
-    if (message.number >= stream.unsent && message.number < before) sendable.push(message)
-  stream.unsent = (sendable.at(-1)?.number ?? stream.unsent - 1) + 1
+  for (const message of stream.messages.values()) {
+    const { number, op } = message
+    // With the end its target forgets what came before, so that must be settled.
+    if (number >= floor + limits.messagesInFlightMax || (op === 'end' && number > floor)) break
+    if (number < stream.unsent) continue
+    stream.unsent = number + 1
+    if (!stream.refused.has(number)) sendable.push(message)
+  }
   return sendable
 }
 
@@ -180,6 +187,7 @@ function begin(
     target,
     next: 1,
     messages: new Map(),
+    refused: new Set(),
     unsent: 1,
     attempt: 0,
     failures: 0,
@@ -197,6 +205,7 @@ function remove(outbox: Outbox, id: string, number: number): boolean {
   const message = stream?.messages.get(number)
   if (stream === undefined || message === undefined) return false
   stream.messages.delete(number)
+  stream.refused.delete(number)
   if (stream.messages.size === 0) outbox.busy.delete(stream)
   count(outbox, stream.source, -1)
   if (message.op === 'end') outbox.streams.delete(id)

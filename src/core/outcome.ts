@@ -9,7 +9,7 @@ import { decode, encode } from '../protocol/codec.ts'
 import type { Asked, Spawned, Told } from '../protocol/results.ts'
 import type { Turn, TurnResult } from '../protocol/turn.ts'
 import { refuseWaiter } from './answers.ts'
-import { happen, markDirty, refuseRequest } from './commit.ts'
+import { happen, markDirty, refuseRequest, weightOfRequest } from './commit.ts'
 import { armDue } from './due.ts'
 import type { Delivery } from './mailbox.ts'
 import { bytesOf, type Post, settle } from './outbox.ts'
@@ -100,9 +100,6 @@ function weightOf(result: TurnResult, opened: Opened | undefined): number {
     bytes += 100 + Math.min(length, limits.replyKeptBytesMax)
   return bytes
 }
-
-/** Names travel twice, in UTF-8. */
-export const weightOfRequest = ({ actor, request }: Request): number => 100 + 4 * actor.length + 3 * request.length
 
 /** What the turn leads to, in order: answers first, then effects. */
 function whatFollows(

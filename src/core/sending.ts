@@ -1,12 +1,13 @@
 /** Sending: the messages of a shard's outbox on their way (rule M3). The loop makes a call of each, which finds the owner of its target and
  *  repeats itself until it has an answer or its time is over; what comes of it is told here. */
 
-import { errorCodes, type Refusal } from '../base/errors.ts'
+import type { Refusal } from '../base/errors.ts'
 import { encode } from '../protocol/codec.ts'
 import { type ActorKey, addressOf } from '../protocol/address.ts'
 import type { ActorMessage } from '../protocol/actor-message.ts'
 import { markDirty } from './commit.ts'
-import { floorOf, putOff, quietStreams, settle, takeSendable } from './outbox.ts'
+import type { Input } from './effects.ts'
+import { floorOf, putOff, quietStreams, settle, type Stream, takeSendable } from './outbox.ts'
 import type { NodeState, Shard } from './state.ts'
 
 /** Sends what may be sent now. */
@@ -44,28 +45,32 @@ const isEnding = ({ batch, inFlight }: Shard, source: ActorKey, target: ActorKey
 export function onMessageAnswered(
   node: NodeState,
   shard: Shard,
-  { stream: id, number }: Pick<ActorMessage, 'stream' | 'number'>,
-  attempt: number,
-  outcome: 'done' | Refusal,
+  { message: { stream: id, number }, attempt, outcome, final }: Extract<Input, { kind: 'message answered' }>,
 ): void {
   const stream = shard.outbox.streams.get(id)
   const message = stream?.messages.get(number)
   if (stream === undefined || message === undefined) return
   if (outcome === 'done') settle(shard.outbox, id, number, node.nowMs)
-  else if (outcome.retryable || errorCodes[outcome.code].mayHaveRun) putOff(stream, attempt, node.nowMs)
-  else onRefused(node, shard, message, outcome)
+  else if (final) onRefused(node, shard, stream, message, outcome)
+  else putOff(stream, attempt, node.nowMs)
   sendMessages(node, shard)
 }
 
 /** For good. Its source hears of it where it asked for that; the message is settled by the commit in which it does. */
-function onRefused(node: NodeState, shard: Shard, message: ActorMessage, why: Refusal): void {
-  const { source, target, stream, number, op, onError } = message
+function onRefused(
+  node: NodeState,
+  shard: Shard,
+  stream: Stream,
+  { source, target, number, op, onError }: ActorMessage,
+  why: Refusal,
+): void {
+  if (stream.refused.has(number)) return
   if (op !== 'end') node.out.push({ kind: 'notify', event: { kind: 'undeliverable', actor: source, target, op, why } })
   if (onError === undefined || shard.actors.get(source)?.status !== 'active')
-    return settle(shard.outbox, stream, number, node.nowMs)
-  if (shard.failures.some((failure) => failure.stream === stream && failure.number === number)) return
+    return settle(shard.outbox, stream.id, number, node.nowMs)
+  stream.refused.add(number)
   const { code, message: text } = why
   const event = encode({ type: onError, error: { code, message: text }, to: addressOf(target) })
-  shard.failures.push({ actor: source, event, stream, number })
+  shard.failures.push({ actor: source, event, stream: stream.id, number })
   node.work.ready.add(shard.name)
 }

@@ -1,6 +1,8 @@
 /** Results: what each operation answers, as it travels in the body of a 'done' answer and, with `ok: true` before it,
  *  on the public subjects. */
 
+import type { Refusal } from '../base/errors.ts'
+
 export interface Spawned {
   readonly created: boolean
   readonly type: string
@@ -28,6 +30,11 @@ export interface Asked {
 }
 
 export type Told = Record<never, never>
+
+/** What the owner of its target says of a message between actors (rule M3). That it is refused for good is a result like any other. */
+export interface Delivered {
+  readonly refused?: Refusal
+}
 
 /** What anybody may see of an actor: always of a committed state. */
 export interface ActorView {

@@ -6,6 +6,7 @@
 
 import type { Cancel, Clock } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import type { Refusal } from '../base/errors.ts'
 import { unreachable } from '../base/assert.ts'
 import type { Effect, Input, NodeEvent } from '../core/effects.ts'
 import { createNode, step } from '../core/node.ts'
@@ -14,6 +15,8 @@ import type { Log } from '../log/port.ts'
 import type { Outcome } from '../core/router-state.ts'
 import { addressOf } from '../protocol/address.ts'
 import type { Call } from '../protocol/call.ts'
+import { decode } from '../protocol/codec.ts'
+import type { Delivered } from '../protocol/results.ts'
 import type { Answer } from '../protocol/frames.ts'
 import { decodeFrames } from '../protocol/frames.ts'
 import {
@@ -118,7 +121,7 @@ export function createLoop(options: LoopOptions): Loop {
           shard,
           message,
           attempt,
-          outcome: outcome.kind === 'done' ? 'done' : outcome.why,
+          ...verdictOf(outcome),
         }))
       }
       case 'read identity': {
@@ -346,6 +349,13 @@ const callOf = ({ source, target, stream, number, op, body, onReply }: ActorMess
   timeoutMs: limits.messageTimeoutMs,
   message: { source, stream, number, floor, ...(onReply !== undefined && { onReply }) },
 })
+
+/** What is too large for the broker is so in every attempt. */
+function verdictOf(outcome: Outcome): { readonly outcome: 'done' | Refusal; readonly final: boolean } {
+  if (outcome.kind === 'refused') return { outcome: outcome.why, final: outcome.why.code === 'TOO_LARGE' }
+  const { refused } = decode(outcome.body) as Delivered
+  return { outcome: refused ?? 'done', final: true }
+}
 
 /** Tells `true` each time the last missing connection comes back, `false` when the first one goes. */
 function watchConnections(connections: LoopOptions['connections'], tell: (connected: boolean) => void): (() => void)[] {

@@ -135,6 +135,15 @@ test('M3: a stream that is empty for a while ends; what comes later is a new one
   t.deepEqual([...outbox.streams.keys()], ['s2'])
 })
 
+test('M3: the end of a stream waits until all before it is settled', (t) => {
+  const outbox = createOutbox()
+  send(outbox, [toB, { ...toB, op: 'end' }])
+  t.deepEqual(numbersOf(outbox), [1])
+  t.deepEqual(numbersOf(outbox), [])
+  settle(outbox, 's1', 1, 0)
+  t.deepEqual(numbersOf(outbox), [2])
+})
+
 test('M3: an actor is full while so many of its messages are not settled', (t) => {
   const outbox = createOutbox()
   send(
