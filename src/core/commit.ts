@@ -37,6 +37,10 @@ export const isFull = (node: NodeState, batch: Batch): boolean =>
 const isEmpty = (batch: Batch): boolean =>
   batch.changed.size === 0 && batch.stopped.size === 0 && batch.requests.length === 0 && batch.posts.length === 0
 
+/** Nobody waits for what it has to commit, and the store had no room just now. */
+export const commitRests = ({ nowMs }: NodeState, { batch, restsUntilMs }: Shard): boolean =>
+  nowMs < restsUntilMs && batch.changed.size === 0 && batch.stopped.size === 0 && batch.requests.length === 0
+
 /** Its commit has begun, and the host's actors are not there yet. */
 export const isCollecting = (shard: Shard): boolean => shard.inFlight !== undefined && shard.append === undefined
 
@@ -170,6 +174,10 @@ export function undoAll(node: NodeState, shard: Shard, why: Refusal): void {
     for (const actor of new Set([...batch.stopped.keys(), ...batch.changed]))
       undoActor(node, shard, actor, batch.firstTurn)
     for (const after of batch.after) refuseAfter(node, shard, after, why)
+    // A volatile actor's turn is not undone, so what it sent is not either.
+    shard.batch.posts.unshift(
+      ...batch.posts.filter(({ source }) => !batch.changed.has(source) && !batch.stopped.has(source)),
+    )
   }
   node.work.ready.add(shard.name)
 }

@@ -26,7 +26,7 @@ import {
   onCheckpointAppended,
   startCheckpoint,
 } from './checkpoint.ts'
-import { beginCommit, hasUncommitted, markDirty, onCommitted, undoAll } from './commit.ts'
+import { beginCommit, commitRests, hasUncommitted, markDirty, onCommitted, undoAll } from './commit.ts'
 import type { Logged } from './effects.ts'
 import { checkChain, fold, ownerOf, partsOf } from './fold.ts'
 import {
@@ -133,7 +133,7 @@ export function flush(node: NodeState): void {
     if (inFlight >= limits.appendsInFlightMax) return
     const shard = node.shards.get(name)
     if (shard === undefined || !hasUncommitted(shard)) node.work.dirty.delete(name)
-    else if (mayCommit(shard) && beginCommit(node, shard) === 'begun') {
+    else if (mayCommit(shard) && !commitRests(node, shard) && beginCommit(node, shard) === 'begun') {
       node.work.dirty.delete(name)
       inFlight++
     }

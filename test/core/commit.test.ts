@@ -409,3 +409,20 @@ test('volatile: the log holds what a life began with, and of a finished one its 
   a.world.pass(8_000)
   t.like(b.call('get', actor), { status: 'done', context: { count: 7 } })
 })
+
+test('M3: a message of a volatile actor that finds no room is not lost: it is sent when there is some', (t) => {
+  const { a, actor } = spawned()
+  const flash = a.world.actorIn('main.0', 'flash')
+  a.call('spawn', flash)
+  a.moods.set('append', 'full')
+  a.forgetEffects()
+
+  t.like(a.ask(flash, { type: 'ADD', post: actor }), { handled: true })
+  a.world.pass(limits.fullRestMs - 100)
+  t.is(a.all('append').length, 1, 'it is not tried over and over')
+  a.moods.delete('append')
+  a.world.pass(limits.fullRestMs)
+
+  const { record } = a.all('append').at(-1)!
+  t.like(record, { kind: 'commit', actors: [], sent: [{ source: flash, target: actor, number: 1 }] })
+})

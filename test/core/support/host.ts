@@ -25,6 +25,8 @@ export interface CounterEvent {
   readonly answers?: { readonly request: string; readonly answer: unknown }
   /** From now on the state cannot be stored. */
   readonly unstorable?: boolean
+  /** Tells this actor something. */
+  readonly post?: ActorKey
 }
 
 export interface Counted {
@@ -129,6 +131,7 @@ export function countingHost(nowMs: () => number): CountingHost {
       kept: open,
       ...(reply !== undefined && { reply }),
       ...(answers !== undefined && { answers }),
+      ...(event.post !== undefined && { post: event.post }),
     })
   }
 
@@ -139,6 +142,7 @@ export function countingHost(nowMs: () => number): CountingHost {
     readonly kept?: boolean
     readonly reply?: unknown
     readonly answers?: { readonly request: string; readonly answer: unknown }
+    readonly post?: ActorKey
   }
 
   function resultOf(turn: Turn, machine: Machine, said: Said): TurnResult {
@@ -166,6 +170,7 @@ export function countingHost(nowMs: () => number): CountingHost {
           ? []
           : [{ request: said.answers.request, answer: encode({ handled: true, reply: said.answers.answer }) }],
       effects: said.effects ?? false,
+      ...(said.post !== undefined && { posts: [{ target: said.post, op: 'tell', body: encode({ type: 'ADD' }) }] }),
     }
   }
 
