@@ -85,6 +85,9 @@ function checkRequestId(requestId: unknown): asserts requestId is string | undef
   if (requestId === undefined) return
   if (typeof requestId !== 'string' || requestId === '' || !requestId.isWellFormed())
     throw new GodwitError('BAD_REQUEST', 'a request id must be a well-formed text that is not empty')
+  // Those name messages between actors (rule M3): a caller's would be taken for one.
+  if (requestId.startsWith('\u0000'))
+    throw new GodwitError('BAD_REQUEST', 'a request id must not begin with the character U+0000')
   const bytes = Buffer.byteLength(requestId)
   if (bytes > limits.requestIdBytesMax)
     throw new GodwitError('BAD_REQUEST', `a request id may have ${limits.requestIdBytesMax} bytes and has ${bytes}`)
