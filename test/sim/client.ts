@@ -10,7 +10,7 @@ import { LocalClock } from './clock.ts'
 import type { BlowKind } from './faults.ts'
 import { faultyTransport } from './faulty-transport.ts'
 import type { Attempt, Ledger, Wish } from './ledger.ts'
-import { type ActorType, actorTypes, type JournalEvent } from './machines.ts'
+import { type ActorType, actorTypes, type JournalEvent, sinkCount } from './machines.ts'
 import type { Wire } from './network.ts'
 import { randomFor } from './plan.ts'
 import { clusterName, type World } from './world.ts'
@@ -22,6 +22,7 @@ export class Client {
   private readonly world: World
   private readonly ledger: Ledger
   private readonly random: Random
+  private readonly relayRandom: Random
   private readonly sender: Sender
   private readonly senderName: string
   private calls = 0
@@ -34,6 +35,7 @@ export class Client {
     this.ledger = ledger
     this.name = name
     this.random = randomFor(plan.seed, `client ${name}`)
+    this.relayRandom = randomFor(plan.seed, `relays of ${name}`)
     const { drift } = plan.faults
     this.clock = new LocalClock(timeline, this.random, 1 + between(this.random, -drift, drift))
     this.wire = network.connect(this.clock)
@@ -62,6 +64,29 @@ export class Client {
       this.doSomething()
       this.work()
     })
+  }
+
+  /** Relays are told things, beside all other work. */
+  workRelays(): void {
+    const random = this.relayRandom
+    this.world.timeline.in((-Math.log(1 - random.next()) * 1_000) / 4, () => {
+      if (!this.working) return
+      const actor = `a${Math.floor(random.next() * relayCount)}`
+      this.wish(random.next() < 0.6 ? 'ask' : 'tell', 'relay', actor, between(random, 500, 6_000))
+      this.workRelays()
+    })
+  }
+
+  spawnMessengers(): void {
+    for (let i = 0; i < relayCount; i++) this.wish('spawn', 'relay', `a${i}`, 3_000, { patient: true })
+    for (let i = 0; i < sinkCount; i++) this.wish('spawn', 'sink', `s${i}`, 3_000, { patient: true })
+  }
+
+  getMessengers(timeoutMs: number): readonly Wish[] {
+    return [
+      ...Array.from({ length: relayCount }, (_, i) => this.wish('get', 'relay', `a${i}`, timeoutMs)),
+      ...Array.from({ length: sinkCount }, (_, i) => this.wish('get', 'sink', `s${i}`, timeoutMs)),
+    ]
   }
 
   rest(): void {
@@ -201,6 +226,7 @@ export class Client {
 }
 
 const attemptsMax = 4
+const relayCount = 3
 const mortals = ['mortal0', 'mortal1'] as const
 
 const slowTimer = 'a0'

@@ -4,6 +4,8 @@
  *      journal   durable; answers by itself; a plain action after each mark; some events make it fail, outgrow its log or end its process
  *      cache     the same, volatile
  *      timer     one delayed transition at a time, armed, armed anew and cancelled by events
+ *      relay     the same, and sends of each mark to a sink, or to nobody
+ *      sink      gets what relays send
  *      holder    holds something outside all the time, and works at a promise that begins again when it is done */
 
 import { assign, fromPromise, setup } from 'xstate'
@@ -12,10 +14,13 @@ import { between, type Random } from '../../src/base/random.ts'
 import { type ActorDefinition, defineActor } from '../../src/runtime/definition.ts'
 import { held } from '../../src/runtime/held.ts'
 import { epochOf } from '../../src/runtime/host-stage.ts'
+import { askActor, sendToActor } from '../../src/runtime/messages.ts'
 import { reply } from '../../src/runtime/reply.ts'
 
 export const actorTypes = ['journal', 'cache', 'timer', 'holder'] as const
-export type ActorType = (typeof actorTypes)[number]
+/** In runs that are about messages. */
+export const messengerTypes = ['relay', 'sink'] as const
+export type ActorType = (typeof actorTypes)[number] | (typeof messengerTypes)[number]
 
 export interface JournalContext {
   /** The mark of the spawn that began this life. */
@@ -28,6 +33,8 @@ export interface JournalContext {
   /** Armed, and cancelled before they fired. */
   readonly cancelled: readonly string[]
   readonly done: number
+  /** What its messages brought back: replies, and refusals. */
+  readonly heard: readonly string[]
   readonly padding: string
 }
 
@@ -42,6 +49,8 @@ export type JournalEvent =
   | { readonly type: 'ADD'; readonly mark: string }
   | { readonly type: 'ARM'; readonly mark: string; readonly delayMs: number }
   | { readonly type: 'CANCEL' }
+  | { readonly type: 'ANSWERED'; readonly output: JournalReply }
+  | { readonly type: 'REFUSED' }
   /** Throws, outgrows every record of a log, ends its process. */
   | { readonly type: 'FAIL' | 'SWELL' | 'DIE' }
 
@@ -76,6 +85,8 @@ export function definitionsFor(probe: Probe): readonly ActorDefinition<any, any>
   return [
     defineActor({ type: 'journal', machine: journalMachine(probe, 'journal') }),
     defineActor({ type: 'cache', machine: journalMachine(probe, 'cache'), durability: 'volatile' }),
+    defineActor({ type: 'relay', machine: relayMachine(probe) }),
+    defineActor({ type: 'sink', machine: journalMachine(probe, 'sink') }),
     defineActor({ type: 'timer', machine: timerMachine(probe) }),
     defineActor({ type: 'holder', machine: holderMachine(probe), releaseTimeoutMs: 2_000 }),
   ]
@@ -97,6 +108,7 @@ const contextOf =
     fired: [],
     cancelled: [],
     done: 0,
+    heard: [],
     padding: 'p'.repeat(paddingBytes),
   })
 
@@ -127,6 +139,53 @@ const journalMachine = (probe: Probe, type: ActorType) =>
       },
     },
   })
+
+/** What a relay makes of its `place`th mark, from 1 on. */
+export const deedOf = (place: number): { readonly op: 'tell' | 'ask'; readonly sink: string } => ({
+  op: place % 4 === 0 ? 'ask' : 'tell',
+  sink: place % 7 === 3 ? 'nobody' : `s${place % sinkCount}`,
+})
+export const sinkCount = 3
+
+const relayMachine = (probe: Probe) => {
+  const sinkOf = ({ context }: { readonly context: JournalContext }) => ({
+    type: 'sink',
+    id: deedOf(context.marks.length).sink,
+  })
+  const markOf = ({ context, self }: { readonly context: JournalContext; readonly self: { readonly id: string } }) => ({
+    type: 'ADD',
+    mark: `${self.id}:${context.marks.length}`,
+  })
+  return setup({
+    types,
+    guards: { asks: ({ context }) => deedOf(context.marks.length + 1).op === 'ask' },
+  }).createMachine({
+    context: contextOf(probe),
+    on: {
+      ADD: [
+        {
+          guard: 'asks',
+          actions: [
+            assign(({ context, event }) => note(context, event.mark)),
+            askActor(sinkOf, markOf, { onReply: 'ANSWERED', onError: 'REFUSED' }),
+            reply(({ context }) => shown(context)),
+          ],
+        },
+        {
+          actions: [
+            assign(({ context, event }) => note(context, event.mark)),
+            sendToActor(sinkOf, markOf, { onError: 'REFUSED' }),
+            reply(({ context }) => shown(context)),
+          ],
+        },
+      ],
+      ANSWERED: {
+        actions: assign({ heard: ({ context, event }) => [...context.heard, `answer ${event.output.length}`] }),
+      },
+      REFUSED: { actions: assign({ heard: ({ context }) => [...context.heard, 'refusal'] }) },
+    },
+  })
+}
 
 const timerMachine = (probe: Probe) =>
   setup({

@@ -38,6 +38,8 @@ export type Focus =
   | 'late births'
   /** They are born at the next owner, and what the one before refused is answered late. */
   | 'late refusals'
+  /** Actors send to each other. */
+  | 'messages'
   /** A broker forgets the parts of a checkpoint before the record that names them is stored, and checkpoints are many. */
   | 'lost parts'
   /** What is asked of a holder meets a full store once, and its node stands still for longer than its lease. */
@@ -93,6 +95,7 @@ function drawFocus(random: Random, seed: number, world: World, isLone: boolean):
   const isOnRefusals = world === 'lawful' && !isLone && randomFor(seed, 'late refusals').next() < 0.5
   if (focus.includes('late births') && isOnRefusals) focus.push('late refusals')
   if (world === 'forgetful broker' && randomFor(seed, 'lost parts').next() < 0.5) focus.push('lost parts')
+  if (world !== 'quiet' && world !== 'sharp' && randomFor(seed, 'messages').next() < 0.2) focus.push('messages')
   return focus
 }
 

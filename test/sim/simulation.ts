@@ -10,6 +10,7 @@ import { Holds } from './checkers/holds.ts'
 import { judgeJournals } from './checkers/journals.ts'
 import { Leases } from './checkers/leases.ts'
 import { Losses } from './checkers/losses.ts'
+import { judgeMessages } from './checkers/messages.ts'
 import { Memory } from './checkers/memory.ts'
 import { Owners } from './checkers/owners.ts'
 import { Pace } from './checkers/pace.ts'
@@ -104,6 +105,11 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   for (let i = 1; i <= plan.clients; i++) clients.push(new Client(world, ledger, `c${i}`))
   clients[0]!.spawnAll()
   for (const client of clients) client.work()
+  const isOnMessages = plan.focus.includes('messages')
+  if (isOnMessages) {
+    clients[0]!.spawnMessengers()
+    for (const client of clients) client.workRelays()
+  }
 
   const hasFailed = (): boolean => witness.violations.length > 0 || timeline.events > eventsMax
   let nextLookMs = 0
@@ -160,10 +166,22 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   // Whoever was killed by a call that came late is back.
   else await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
   const finalMs = timeline.nowMs
+  if (isOnMessages) {
+    const isOnItsWay = (): boolean =>
+      fate.living.some(({ node }) =>
+        [...node.shards.values()].some(
+          ({ outbox, failures, hearing }) => outbox.busy.size + failures.length > 0 || hearing,
+        ),
+      )
+    const sinceMs = timeline.nowMs
+    await runUntil(sinceMs + deliveryMsMax, () => every(lookMs) && !isOnItsWay())
+    if (!hasFailed() && isOnItsWay()) witness.violation(`M3: messages are on their way for ${deliveryMsMax} ms`)
+  }
   // Time enough to send it again.
   const lastLookMs = 2_000 + 1.5 * limits.resendMs
   const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(lastLookMs)
   if (!hasFailed()) clients[0]!.getMortals(lastLookMs)
+  const messengers = hasFailed() || !isOnMessages ? [] : clients[0]!.getMessengers(lastLookMs)
   await runUntil(timeline.nowMs + lastLookMs + 100, () => every(lookMs) && !ledger.isOpen())
   // Somebody may have come back meanwhile.
   await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
@@ -184,6 +202,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
       mayForget: (key) => memory.forgetful.has(shardOf(addressOf(key), 'main', plan.shards)),
       refusals,
     })
+    judgeMessages(witness, messengers, mayLose)
     delays.judge(certain, finalMs)
     effects.judge(ledger.wishes, certain, refusals, finalMs)
     holds.judge(timeline.nowMs)
@@ -210,6 +229,8 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
 
 const eventsMax = 2_000_000
 const lookMs = 20
+/** An attempt whose answer is lost, and the longest rest. */
+const deliveryMsMax = 2 * limits.messageTimeoutMs + limits.messageRestMsMax
 /** Most delayed transitions are over by then, and then all calls. */
 const restMsMin = 2_500
 const restMsMax = 30_000
