@@ -9,7 +9,7 @@ import { createSender, type Sender } from '../../src/runtime/sender.ts'
 import { LocalClock } from './clock.ts'
 import type { BlowKind } from './faults.ts'
 import { faultyTransport } from './faulty-transport.ts'
-import type { Attempt, Ledger, Wish } from './ledger.ts'
+import { type Attempt, isMortal, type Ledger, type Wish } from './ledger.ts'
 import { type ActorType, actorTypes, type JournalEvent, sinkCount } from './machines.ts'
 import type { Wire } from './network.ts'
 import { randomFor } from './plan.ts'
@@ -23,6 +23,7 @@ export class Client {
   private readonly ledger: Ledger
   private readonly random: Random
   private readonly relayRandom: Random
+  private readonly conflictRandom: Random
   private readonly sender: Sender
   private readonly senderName: string
   private calls = 0
@@ -36,6 +37,7 @@ export class Client {
     this.name = name
     this.random = randomFor(plan.seed, `client ${name}`)
     this.relayRandom = randomFor(plan.seed, `relays of ${name}`)
+    this.conflictRandom = randomFor(plan.seed, `conflicts of ${name}`)
     const { drift } = plan.faults
     this.clock = new LocalClock(timeline, this.random, 1 + between(this.random, -drift, drift))
     this.wire = network.connect(this.clock)
@@ -119,6 +121,15 @@ export class Client {
     )
   }
 
+  /** Everybody must still be able to commit something. */
+  askAll(timeoutMs: number): readonly Wish[] {
+    const { plan } = this.world
+    const types = ['journal', 'cache', 'holder'] as const
+    return types.flatMap((type) =>
+      Array.from({ length: plan.actors }, (_, i) => this.wish('ask', type, `a${i}`, timeoutMs)),
+    )
+  }
+
   /** Those who were stopped stay away. */
   getMortals(timeoutMs: number): void {
     for (const actor of mortals) {
@@ -175,10 +186,10 @@ export class Client {
 
   private wish(op: Wish['op'], type: ActorType, actor: string, timeoutMs: number, given: Given = {}): Wish {
     const { random } = this
-    const { patient = false } = given
+    const { patient = false, conflictsWith } = given
     const number = ++this.wishes
     const mark = `${this.name}.${number}`
-    const named = (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
+    const named = conflictsWith === undefined && (patient || random.next() < 0.5) && op !== 'get' && op !== 'locate'
     const event = given.event ?? eventOf(op, type, actor, mark, random, this.world.plan.focus.includes('long delays'))
     const wish: Wish = {
       client: this.name,
@@ -188,13 +199,23 @@ export class Client {
       actor,
       mark,
       event,
-      request: named && event?.type !== 'DIE' ? `r.${mark}` : undefined,
+      request: conflictsWith ?? (named && event?.type !== 'DIE' ? `r.${mark}` : undefined),
       patient,
+      conflicts: conflictsWith !== undefined,
       attempts: [],
     }
-    this.ledger.wishes.push(wish)
+    this.ledger.add(wish)
     void this.attempt(wish, timeoutMs)
     return wish
+  }
+
+  /** Somebody uses the id of a request that was answered for something else. */
+  private conflict({ type, actor, request }: Wish): void {
+    const { conflictRandom: random } = this
+    if (type !== 'journal' || isMortal(actor) || random.next() >= conflictsShare) return
+    this.world.timeline.in(between(random, 0, 4_000), () => {
+      if (this.working) this.wish('ask', type, actor, between(random, 800, 6_000), { conflictsWith: request! })
+    })
   }
 
   private async attempt(wish: Wish, timeoutMs: number): Promise<void> {
@@ -212,7 +233,8 @@ export class Client {
       kind: 'settled',
       text: `${text}: ${outcome.kind === 'done' ? shortOf(attempt.outcome) : `${outcome.why.code} ${outcome.why.message}`}`,
     })
-    if (wish.request === undefined) return
+    if (wish.request === undefined || wish.conflicts) return
+    if (outcome.kind === 'done') this.conflict(wish)
     // Who asks for what was done is told what was done, however long ago that was.
     const again = outcome.kind === 'done' ? count < attemptsMax && this.random.next() < 0.1 : outcome.why.retryable
     if (outcome.kind === 'done' && again)
@@ -226,6 +248,7 @@ export class Client {
 }
 
 const attemptsMax = 4
+const conflictsShare = 0.05
 const relayCount = 3
 const mortals = ['mortal0', 'mortal1'] as const
 
@@ -238,6 +261,8 @@ const drawDelay = (random: Random, isLong: boolean): number =>
   isLong ? between(random, 2_000, 9_000) : between(random, 20, random.next() < 0.2 ? 9_000 : 2_000)
 
 interface Given {
+  /** The id of a request that was answered. */
+  readonly conflictsWith?: string
   readonly event?: JournalEvent | undefined
   readonly patient?: boolean
 }

@@ -31,6 +31,8 @@ export interface Wish {
   readonly request: string | undefined
   /** It is repeated until it is answered. */
   readonly patient: boolean
+  /** Its request id is that of another wish, which was answered. */
+  readonly conflicts: boolean
   readonly attempts: Attempt[]
 }
 
@@ -43,6 +45,16 @@ export interface ActorShown {
 
 export class Ledger {
   readonly wishes: Wish[] = []
+  private readonly byMark = new Map<string, Wish>()
+
+  add(wish: Wish): void {
+    this.wishes.push(wish)
+    this.byMark.set(wish.mark, wish)
+  }
+
+  of(mark: string): Wish | undefined {
+    return this.byMark.get(mark)
+  }
 
   /** Whether anybody still waits for an answer. */
   isOpen(): boolean {
@@ -61,6 +73,14 @@ export const doneOf = ({ attempts }: Wish): (Attempt & { readonly value: unknown
     if (attempt.outcome?.kind === 'done') return { ...attempt, value: attempt.outcome.value }
   return undefined
 }
+
+/** The ids under which an actor may have processed it. */
+export const requestsOf = ({ request, attempts }: Wish): readonly string[] =>
+  request === undefined ? attempts.map(({ frame }) => frame) : [request]
+
+/** Its actor is durable, and a commit tells that it was processed. */
+export const isLogged = ({ op, type, event }: Wish): boolean =>
+  type !== 'cache' && ['ask', 'tell', 'spawn', 'stop'].includes(op) && (event === undefined || 'mark' in event)
 
 /** Actors that nobody stops; all others are born and die. */
 export const isMortal = (actor: string): boolean => actor.startsWith('mortal')

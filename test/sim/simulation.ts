@@ -4,6 +4,8 @@
 import { limits } from '../../src/base/limits.ts'
 import { addressOf, shardOf } from '../../src/protocol/address.ts'
 import { judgeCalls } from './checkers/calls.ts'
+import { Children } from './checkers/children.ts'
+import { Commits } from './checkers/commits.ts'
 import { Delays } from './checkers/delays.ts'
 import { Effects } from './checkers/effects.ts'
 import { Holds } from './checkers/holds.ts'
@@ -71,7 +73,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const wholeness = new Wholeness(owners, plan.shards)
   const promptness = new Promptness(witness, plan)
   witness.add(promptness)
-  const holds = new Holds(witness, timing.stopMs + 10)
+  const holds = new Holds(witness, timing.stopMs + 10, isWild)
   const delays = new Delays(witness, plan)
   world.listeners.push((process, input) => delays.look(process, input, timeline.nowMs))
   const losses = new Losses(witness, timing, faults.drift)
@@ -79,7 +81,11 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   const memory = new Memory(witness)
   witness.add(memory)
   const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
-  const effects = new Effects(witness, mayLose)
+  const commits = new Commits(witness)
+  witness.add(commits)
+  const effects = new Effects(witness, ledger, commits, mayLose)
+  world.listeners.push((process, input) => effects.look(process, input, timeline.nowMs))
+  const children = new Children(owners, holds, plan.shards)
   const refusals = new Refusals(witness)
   world.listeners.push((process, input) => refusals.look(process, input, timeline.nowMs))
   witness.add(refusals)
@@ -96,7 +102,9 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     effects,
     losses,
     unheard,
-    ...(isWild ? [] : [holds, new Leases(witness, timing, faults.drift)]),
+    holds,
+    children,
+    new Leases(witness, timing, faults.drift),
   ])
     witness.add(checker)
 
@@ -140,7 +148,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   let lack: string | undefined
   const isWhole = (): boolean => {
     if (!every(lookMs)) return false
-    lack = wholeness.lack(fate.living)
+    lack = wholeness.lack(fate.living) ?? children.lack()
     return lack === undefined
   }
   await runUntil(calmMs + wholeBoundMs, isWhole)
@@ -179,6 +187,8 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   }
   // Time enough to send it again.
   const lastLookMs = 2_000 + 1.5 * limits.resendMs
+  const lastWords: readonly Wish[] = hasFailed() ? [] : clients[0]!.askAll(lastLookMs)
+  await runUntil(timeline.nowMs + lastLookMs + 100, () => every(lookMs) && !ledger.isOpen())
   const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(lastLookMs)
   if (!hasFailed()) clients[0]!.getMortals(lastLookMs)
   const messengers = hasFailed() || !isOnMessages ? [] : clients[0]!.getMessengers(lastLookMs)
@@ -188,12 +198,13 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   if (!hasFailed()) {
     if (lack !== undefined) witness.violation(`I6: not whole any more: ${lack}`)
     const certain = finals.filter((final) => !mayLose(keyOf(final)))
-    for (const final of certain)
+    for (const final of [...lastWords.filter((word) => !mayLose(keyOf(word))), ...certain])
       if (doneOf(final) === undefined)
         witness.violation(
           `I6: ${final.mark} has no answer from ${final.type}/${final.actor}: ${JSON.stringify(final.attempts[0]?.outcome)}`,
         )
-    judgeCalls(witness, ledger.wishes, faults.drift, timeline.nowMs)
+    judgeCalls(witness, ledger.wishes, faults.drift, timeline.nowMs, mayLose)
+    commits.judge(ledger.wishes.filter((wish) => !mayLose(keyOf(wish))))
     if (plan.world === 'quiet') promptness.judge(ledger.wishes, restedMs)
     judgeJournals(witness, ledger.wishes, finals, {
       mayRunLate: faults.late > 0 || faults.reordered,
@@ -204,7 +215,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     })
     judgeMessages(witness, messengers, mayLose)
     delays.judge(certain, finalMs)
-    effects.judge(ledger.wishes, certain, refusals, finalMs)
+    effects.judge(certain, refusals, finalMs)
     holds.judge(timeline.nowMs)
   }
   if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)

@@ -1,24 +1,52 @@
-/** Calls: every wait ends: each call is settled by its deadline. And nobody is refused for what somebody else wanted. */
+/** Calls: every wait ends: each call is settled by its deadline, and not given up before it. Nobody is refused for what somebody else
+ *  wanted; and who uses the id of a request that was answered for something else is told so (M2). */
 
-import type { Wish } from '../ledger.ts'
+import { keyOf, type Wish } from '../ledger.ts'
 import type { Witness } from '../witness.ts'
 
 /** Alarms are as coarse as 5 ms, and timers ring a little late. */
 const slackMs = 10
 
 /** `untilMs`: when everything was over. Who called just before may still wait. */
-export function judgeCalls(witness: Witness, wishes: readonly Wish[], drift: number, untilMs: number): void {
+export function judgeCalls(
+  witness: Witness,
+  wishes: readonly Wish[],
+  drift: number,
+  untilMs: number,
+  mayLose: (actor: string) => boolean,
+): void {
+  for (const wish of wishes) if (wish.conflicts && !mayLose(keyOf(wish))) judgeConflict(witness, wish)
   for (const { mark, op, type, actor, attempts } of wishes)
     for (const { calledMs, settledMs, timeoutMs, outcome } of attempts) {
       if (op === 'get' && outcome?.kind === 'refused' && ofChanges.has(outcome.why.code))
         witness.violation(`${mark} only looked at ${type}/${actor}, and was refused with ${outcome.why.code}`)
       const tookMs = Math.min(settledMs, untilMs) - calledMs
+      if (
+        outcome?.kind === 'refused' &&
+        outcome.why.code === 'DEADLINE' &&
+        !isOfEarlier.test(outcome.why.message) &&
+        tookMs < (timeoutMs * (1 - drift)) / (1 + drift) - slackMs
+      )
+        witness.violation(
+          `${mark} might take ${timeoutMs.toFixed(0)} ms and was given up after ${tookMs.toFixed(0)} ms`,
+        )
       if (tookMs > (timeoutMs * (1 + drift)) / (1 - drift) + slackMs)
         witness.violation(
           `${mark} ${op} ${type}/${actor} might take ${timeoutMs.toFixed(0)} ms and took ${tookMs.toFixed(0)} ms`,
         )
     }
 }
+
+function judgeConflict(witness: Witness, { mark, request, attempts: [attempt] }: Wish): void {
+  const { outcome } = attempt!
+  if (outcome?.kind !== 'refused' || (outcome.why.code !== 'BAD_REQUEST' && !outcome.why.retryable))
+    witness.violation(
+      `M2: ${mark} came as ${request}, which is another, and was not refused for that: ${outcome?.kind}`,
+    )
+}
+
+/** A node did not take this sending, for want of room or of an earlier call of its sender's, and an earlier sending may have run. */
+const isOfEarlier = /the request was sent before|an earlier request of the same sender/
 
 /** Codes that tell what became of a change. */
 const ofChanges: ReadonlySet<string> = new Set(['STORAGE_FULL', 'TOO_LARGE'])

@@ -13,16 +13,29 @@ export class Holds implements Checker {
   private readonly excused = new Map<string, number>()
   private readonly graceMs: number
   private readonly witness: Witness
+  private readonly mayOverlap: boolean
+  private excusesEndMs = Infinity
 
-  constructor(witness: Witness, graceMs: number) {
+  /** `mayOverlap`: clocks are wild, so two may hold the same until one of them learns of it. */
+  constructor(witness: Witness, graceMs: number, mayOverlap: boolean) {
     this.witness = witness
     this.graceMs = graceMs
+    this.mayOverlap = mayOverlap
   }
 
   saw(seen: Observation, atMs: number): void {
+    if (atMs > this.excusesEndMs) {
+      this.excusesEndMs = Infinity
+      this.judge(atMs)
+    }
     if (seen.kind === 'process') return this.note(seen, atMs)
     if (seen.kind === 'held') this.begin(seen, atMs)
     else if (seen.kind === 'let go') this.end(seen)
+  }
+
+  /** The nodes that have a grip of the actor's. */
+  gripsOf(actor: string): readonly string[] {
+    return (this.open.get(`grip of ${actor}`) ?? []).map(({ life }) => life.node)
   }
 
   /** Nobody holds anything against the rules at this moment: excuses are over. */
@@ -34,6 +47,7 @@ export class Holds implements Checker {
     if (what === 'stands' || what === 'sleeps') this.excused.set(life.boot, Infinity)
     if (what === 'resumes') {
       this.excused.set(life.boot, atMs + this.graceMs)
+      this.excusesEndMs = Math.min(this.excusesEndMs, atMs + this.graceMs)
       this.judge(atMs)
     }
     if (what === 'crashes' || what === 'ends')
@@ -62,10 +76,12 @@ export class Holds implements Checker {
 
   private judgePair(thing: string, hold: OpenHold, others: readonly OpenHold[], atMs: number): void {
     for (const other of others) {
-      if (other === hold) continue
+      if (other === hold || this.mayOverlap) continue
       // Work that was aborted on one node may still run out there; only a grip waits for its predecessor.
       if (other.life === hold.life && thing.startsWith('work')) continue
-      if ((this.excused.get(other.life.boot) ?? 0) >= atMs || (this.excused.get(hold.life.boot) ?? 0) >= atMs) continue
+      // Who came first cannot let go while it stands still. Who came later must have waited for that.
+      const earlier = other.sinceMs <= hold.sinceMs ? other : hold
+      if ((this.excused.get(earlier.life.boot) ?? 0) >= atMs) continue
       this.witness.violation(
         `I1: ${thing} is held by ${shown(hold)} and by ${shown(other)} since ${other.sinceMs.toFixed(1)} ms`,
       )

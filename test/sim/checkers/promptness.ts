@@ -33,7 +33,7 @@ export class Promptness implements Checker {
     }
     for (const wish of wishes)
       for (const { calledMs, settledMs, timeoutMs, outcome } of wish.attempts) {
-        if (isMortal(wish.actor) || timeoutMs <= timeoutMsMin || calledMs >= untilMs) continue
+        if (isMortal(wish.actor) || wish.conflicts || timeoutMs <= timeoutMsMin || calledMs >= untilMs) continue
         if (calledMs < Math.max(this.sinceMs, bornMs.get(keyOf(wish)) ?? Infinity)) continue
         const tookMs = settledMs - calledMs
         const views = this.viewsMs.filter((viewMs) => calledMs < viewMs && viewMs < settledMs).length
