@@ -13,6 +13,8 @@ interface Standing {
   readonly inc: number
   readonly epoch: number
   released: boolean
+  /** Its owner knows that it is. */
+  given: boolean
 }
 
 type Stored = Extract<Observation, { kind: 'stored' }>
@@ -43,6 +45,7 @@ export class Owners implements Checker {
     if (seen.kind === 'act' && !this.mayOverlap) return this.judge(seen)
     if (seen.kind === 'acted' && !this.mayOverlap) return this.judgeEffect(seen)
     if (seen.kind === 'stored') this.take(seen)
+    if (seen.kind === 'heard' && seen.event.kind === 'disowned') this.give(seen.event.shard, seen.life)
     if (seen.kind === 'forgotten') {
       const left = this.stored.filter(({ name, seq }) => seq <= seen.tailOf(name))
       this.stored = []
@@ -52,6 +55,12 @@ export class Owners implements Checker {
       this.rows.clear()
       for (const record of left) this.take(record, 'left')
     }
+  }
+
+  /** From now on it is not the owner's to bring back. */
+  private give(shard: string, { node }: Life): void {
+    for (const standing of [this.standing.get(shard), this.lostStanding.get(shard)])
+      if (standing?.owner === node) standing.given = true
   }
 
   /** 'left': by a loss. */
@@ -81,9 +90,9 @@ export class Owners implements Checker {
     if (record.kind === 'claim') {
       const before = this.standing.get(shard)
       const lost = this.lostStanding.get(shard)
-      const heals = lost?.owner === owner && lost.inc === inc && !lost.released
+      const heals = lost?.owner === owner && lost.inc === inc && !lost.given
       if (how === 'new' && before !== undefined && !before.released && !heals) this.judgeClaim(shard, record, before)
-      this.standing.set(shard, { owner, inc, epoch: seq, released: false })
+      this.standing.set(shard, { owner, inc, epoch: seq, released: false, given: false })
       return
     }
     const now = this.standing.get(shard)
