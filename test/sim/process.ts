@@ -249,17 +249,20 @@ export class Process {
     }
   }
 
-  /** What is appended to the row of another node declares it dead. */
+  /** What is appended to its own row is a beat, and to that of another node declares it dead. */
   #watchedControl(control: Log): Log {
     const { life } = this
     const rows = logNames.row('')
     return {
       ...control,
       append: (name, record, expected, options) => {
-        const node = name.startsWith(rows) ? name.slice(rows.length) : life.node
         const appended = control.append(name, record, expected, options)
-        if (node !== life.node)
-          this.#saw({ kind: 'declares', life, node, row: decodeRecord(record) as Row, heldMs: this.clock.heldMs })
+        if (!name.startsWith(rows)) return appended
+        const node = name.slice(rows.length)
+        const [row, { heldMs }] = [decodeRecord(record) as Row, this.clock]
+        this.#saw(
+          node === life.node ? { kind: 'beats', life, row, heldMs } : { kind: 'declares', life, node, row, heldMs },
+        )
         return appended
       },
     }

@@ -54,6 +54,8 @@ function textOf(seen: Observation): string {
       return `${nameOf(seen.life)} ==== ${seen.what}`
     case 'heard':
       return `${nameOf(seen.life)} -- ${eventText(seen.event)}`
+    case 'beats':
+      return `${nameOf(seen.life)} beats ${seen.row.beat}`
     case 'declares':
       return `${nameOf(seen.life)} declares ${seen.node} dead`
     case 'appends':

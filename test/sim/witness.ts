@@ -80,6 +80,13 @@ export type Observation =
       readonly row: Pick<Row, 'boot' | 'inc' | 'beat'>
       readonly heldMs: number
     }
+  /** A process sends a row of its own; by its clock, which stands in the middle of a turn, that is `heldMs` later. */
+  | {
+      readonly kind: 'beats'
+      readonly life: Life
+      readonly row: Pick<Row, 'boot' | 'inc' | 'beat'>
+      readonly heldMs: number
+    }
   /** A process appends to the log of a shard, perhaps once more. */
   | { readonly kind: 'appends'; readonly life: Life; readonly name: string; readonly token: string }
   /** A process reads a whole log. */

@@ -4,7 +4,7 @@
 import type { Input } from '../../../src/core/effects.ts'
 import { type ActorShown, doneOf, isMortal, keyOf, type Ledger, type Wish } from '../ledger.ts'
 import type { Process } from '../process.ts'
-import type { Checker, Observation, Witness } from '../witness.ts'
+import type { Checker, Life, Observation, Witness } from '../witness.ts'
 import type { Commit, Commits } from './commits.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -40,9 +40,9 @@ export class Effects implements Checker {
   }
 
   /** A process is about to be told. */
-  look(_: Process, input: Input, atMs: number): void {
-    if (input.kind === 'appended' && input.result.kind === 'stored') this.tell(input.token, atMs)
-    if (input.kind === 'tail read' && typeof input.result !== 'string') this.tell(input.result.record.token, atMs)
+  look({ life }: Process, input: Input, atMs: number): void {
+    if (input.kind === 'appended' && input.result.kind === 'stored') this.tell(life, input.token, atMs)
+    if (input.kind === 'tail read' && typeof input.result !== 'string') this.tell(life, input.result.record.token, atMs)
   }
 
   saw(seen: Observation, atMs: number): void {
@@ -120,8 +120,8 @@ export class Effects implements Checker {
     )
   }
 
-  private tell(token: string, atMs: number): void {
-    if (!this.toldMs.has(token)) this.toldMs.set(token, atMs)
+  private tell({ boot }: Life, token: string, atMs: number): void {
+    if (token.startsWith(`${boot}-`) && !this.toldMs.has(token)) this.toldMs.set(token, atMs)
   }
 
   private note(boot: string, change: Partial<Pick<Span, 'isUp' | 'runs'>>, atMs: number): void {

@@ -1,6 +1,6 @@
-/** Leases (N1, N3, N4, C4, D1): judged from outside, by the rows that were stored. A beat leaves before it is stored, so a lease ends at
- *  the latest L after the newest row, by the slowest clock there may be; then nobody acts, and G later nothing is held. Who stood
- *  still for longer than L/3 acts no more before it has beaten anew. A row must stand still for W before its node is declared dead, and
+/** Leases (N1, N3, N4, C4, D1): judged from outside, by the rows that were stored. A lease ends at the latest L after the sending of the
+ *  newest of them, by the slowest clock there may be; then nobody acts, and G later nothing is held. Who stood still for longer
+ *  than L/3 acts no more before a beat is stored that it sent since. A row must stand still for W before its node is declared dead, and
  *  whoever declares it must have been UP for as long, by the fastest clock. */
 
 import type { Timing } from '../../../src/core/timing.ts'
@@ -9,12 +9,12 @@ import type { Checker, Hold, Life, Observation, Witness } from '../witness.ts'
 
 /** One life of a process. */
 interface Seen {
-  /** When its newest row was stored. */
+  /** When the newest of its rows that were stored was sent. */
   beatMs: number
   /** Since when it stands still. */
   stillSinceMs: number | undefined
-  /** It went on after a gap in its attention, and has not beaten since. */
-  gapMs: number | undefined
+  /** It went on after a gap in its attention, and nothing that it sent since was stored. */
+  gap: { readonly stoodMs: number; readonly endMs: number } | undefined
   /** It may be late with everything until then. */
   excusedMs: number
   upSinceMs: number
@@ -23,6 +23,8 @@ interface Seen {
 
 export class Leases implements Checker {
   private readonly lives = new Map<string, Seen>()
+  /** By its beat: when a row was first sent. */
+  private readonly sentMs = new Map<string, number>()
   /** By its beat: when a row was stored. A sequence would not do: a broker that forgets gives it to another's. */
   private readonly rowMs = new Map<string, number>()
   /** By node: when the newest row was stored in which it lives. */
@@ -46,8 +48,11 @@ export class Leases implements Checker {
         this.rowMs.set(beatOf(record), atMs)
         if (record.state === 'left') return
         this.aliveMs.set(record.profile.id, atMs)
-        return this.beat(record.boot, atMs)
+        return this.beat(record.boot, this.sentMs.get(beatOf(record)) ?? atMs, atMs)
       }
+      case 'beats':
+        if (!this.sentMs.has(beatOf(seen.row))) this.sentMs.set(beatOf(seen.row), atMs + seen.heldMs)
+        return
       case 'process':
         return this.note(seen, atMs)
       case 'act':
@@ -71,7 +76,7 @@ export class Leases implements Checker {
     seen = {
       beatMs: atMs,
       stillSinceMs: undefined,
-      gapMs: undefined,
+      gap: undefined,
       excusedMs: 0,
       upSinceMs: atMs,
       holds: new Set(),
@@ -80,11 +85,11 @@ export class Leases implements Checker {
     return seen
   }
 
-  private beat(boot: string, atMs: number): void {
+  private beat(boot: string, sentMs: number, atMs: number): void {
     const seen = this.of({ boot }, atMs)
     if (seen.holds.size > 0) this.judgeHolds(boot, seen, atMs)
-    seen.beatMs = atMs
-    seen.gapMs = undefined
+    seen.beatMs = Math.max(seen.beatMs, sentMs)
+    if (seen.gap !== undefined && sentMs >= seen.gap.endMs) seen.gap = undefined
   }
 
   private note({ life, what }: Extract<Observation, { kind: 'process' }>, atMs: number): void {
@@ -96,17 +101,17 @@ export class Leases implements Checker {
     }
     if (what === 'resumes' && seen.stillSinceMs !== undefined) {
       const stoodMs = atMs - seen.stillSinceMs
-      if (stoodMs * (1 - this.drift) > 1.01 * this.timing.gapMs) seen.gapMs = stoodMs
+      if (stoodMs * (1 - this.drift) > 1.01 * this.timing.gapMs) seen.gap = { stoodMs, endMs: atMs }
       seen.stillSinceMs = undefined
       seen.excusedMs = atMs + this.longest(this.timing.tickMs + this.timing.stopMs) + slackMs
     }
   }
 
   private judgeAct({ life, what, actor }: Extract<Observation, { kind: 'act' }>, atMs: number): void {
-    const { beatMs, gapMs } = this.of(life, atMs)
-    if (gapMs !== undefined)
+    const { beatMs, gap } = this.of(life, atMs)
+    if (gap !== undefined)
       this.witness.violation(
-        `C4: ${life.node} begins a ${what} of ${actor} after it stood still for ${gapMs.toFixed(0)} ms and before it beats`,
+        `C4: ${life.node} begins a ${what} of ${actor} after it stood still for ${gap.stoodMs.toFixed(0)} ms and before it beats`,
       )
     else if (atMs - beatMs > this.longest(this.timing.leaseMs) + slackMs)
       this.witness.violation(

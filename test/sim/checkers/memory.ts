@@ -20,8 +20,8 @@ export class Memory implements Checker {
   private readonly heirs = new Map<string, string>()
   /** Logs that a broker forgot the newest records of, with the life that knows them. */
   private readonly unhealed = new Map<string, string>()
-  /** By log: its newest claim or release. */
-  private readonly changes = new Map<string, number>()
+  /** By log: its newest release. Who let go has forgotten what it held. */
+  private readonly releases = new Map<string, number>()
   /** Logs whose newest record is the claim of whom the package was certainly sent to: its boot. */
   private readonly unpacked = new Map<string, string>()
   private readonly witness: Witness
@@ -65,7 +65,7 @@ export class Memory implements Checker {
     }
     // Nobody lets go of what it has not healed.
     if (record.kind === 'release') this.unhealed.delete(name)
-    if (record.kind === 'claim' || record.kind === 'release') this.changes.set(name, seq)
+    if (record.kind === 'release') this.releases.set(name, seq)
     if (record.kind === 'release') this.heirs.set(name, this.heirOf(name, record))
     else this.heirs.delete(name)
     this.newest.set(name, { seq, atMs, holder })
@@ -77,7 +77,7 @@ export class Memory implements Checker {
       if (seq <= tailOf(name)) continue
       this.unhealed.set(name, holder)
       this.forgetful.add(shardOf(name))
-      if ((this.changes.get(name) ?? 0) > tailOf(name)) this.lost.add(shardOf(name))
+      if ((this.releases.get(name) ?? 0) > tailOf(name)) this.lost.add(shardOf(name))
     }
   }
 
