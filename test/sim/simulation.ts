@@ -145,6 +145,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
   fate.becomeCalm()
   const calmMs = timeline.nowMs
   const wholeBoundMs = boundMs(plan)
+  delays.becomeCalm(plan.endsCold ? Infinity : calmMs + wholeBoundMs)
   let lack: string | undefined
   const isWhole = (): boolean => {
     if (!every(lookMs)) return false
@@ -165,6 +166,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     fate.beginAnew(randomFor(plan.seed, 'cold end'))
     witness.saw({ kind: 'world', text: 'everybody begins anew' })
     const anewMs = timeline.nowMs
+    delays.becomeCalm(anewMs + wholeBoundMs)
     // Nobody is whole before the first of them has joined.
     lack = 'nobody is there yet'
     await runUntil(anewMs + wholeBoundMs, isWhole)

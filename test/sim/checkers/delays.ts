@@ -64,6 +64,8 @@ export class Delays implements Checker {
   private readonly packedMs = new Map<string, number>()
   /** By process: since when it runs. */
   private readonly wellMs = new Map<string, number>()
+  /** With faults over, and everything whole again: nothing delays anything any more. */
+  private wholeMs = Infinity
   private readonly asleepSinceMs = new Map<string, number>()
   private readonly shards = new Map<string, string>()
   private readonly witness: Witness
@@ -114,6 +116,11 @@ export class Delays implements Checker {
       if (shard !== undefined && (!isUp(node) || !isAble(shard) || node.nowMs < shard.restsUntilMs))
         this.of(name).unableMs = atMs
     }
+  }
+
+  /** From `atMs` on no shard is without an owner, and no time goes uncounted. */
+  becomeCalm(atMs: number): void {
+    this.wholeMs = atMs
   }
 
   saw(seen: Observation, atMs: number): void {
@@ -167,7 +174,7 @@ export class Delays implements Checker {
       if (final.type !== 'timer' || shown === undefined) continue
       const { marks, fired, cancelled } = shown.context
       const last = this.armed.get(marks.at(-1) ?? '')
-      const isDue = last === undefined || this.ableMsOf(last) + this.slackMs < atMs
+      const isDue = last === undefined || Math.min(this.ableMsOf(last), this.latestMsOf(last)) + this.slackMs < atMs
       const over = new Set([...fired, ...cancelled])
       const open = marks.filter((mark) => !over.has(mark))
       const mayBeOpen = isDue ? [] : marks.slice(-1)
@@ -192,7 +199,7 @@ export class Delays implements Checker {
       )
     // Its process stood still until now.
     if (heldMs > 0) return
-    const ableMs = Math.max(this.ableMsOf(armed), this.wellMs.get(life.boot) ?? 0)
+    const ableMs = Math.min(Math.max(this.ableMsOf(armed), this.wellMs.get(life.boot) ?? 0), this.latestMsOf(armed))
     if (atMs > ableMs + this.slackMs)
       this.witness.violation(
         `T1: ${mark} of ${actor} could fire at ${ableMs.toFixed(1)} ms and fires at ${atMs.toFixed(1)} ms`,
@@ -239,6 +246,11 @@ export class Delays implements Checker {
   private dueMsOf({ actor, lastMs, delayMs, uncountedMs }: Armed): number {
     const lateMs = this.actor(actor).uncountedMs - uncountedMs
     return lastMs + delayMs * (1 + 2 * this.plan.faults.drift) + lateMs
+  }
+
+  /** Whatever excuses it happened before everything was whole. */
+  private latestMsOf({ lastMs, delayMs }: Armed): number {
+    return Math.max(lastMs, this.wholeMs) + delayMs * (1 + 2 * this.plan.faults.drift)
   }
 
   private ableMsOf(armed: Armed): number {

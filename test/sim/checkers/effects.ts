@@ -88,7 +88,9 @@ export class Effects implements Checker {
   private judgeAct(actor: string, mark: string, atMs: number): void {
     // A volatile actor that was lost in a crash is asked again.
     const isDurable = !actor.startsWith('cache/')
-    if (this.acted.has(mark) && isDurable && !this.mayLose(actor))
+    // A relay of which a broker has forgotten something may send what has arrived once more.
+    const mayRepeat = this.mayLose(actor) || (actor.startsWith('sink/') && this.mayLose(`relay/${mark.split(':')[0]}`))
+    if (this.acted.has(mark) && isDurable && !mayRepeat)
       this.witness.violation(`E1: the action of ${mark} of ${actor} is performed twice`)
     this.acted.set(mark, atMs)
     const wish = this.ledger.of(mark)

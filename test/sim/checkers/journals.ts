@@ -182,7 +182,7 @@ function judgeOrder(
     // What its caller repeated took its place anew.
     if (wish === undefined || wish.attempts.length > 1) continue
     if (rules.mayRunLate && doneOf(wish) === undefined) continue
-    if (wish.attempts.some(({ frame }) => rules.refusals.has(frame))) continue
+    if (rules.refusals.ranElsewhere(wish)) continue
     const before = last.get(wish.client)
     if (before !== undefined && before.number > wish.number)
       witness.violation(`O1: ${key} processed ${before.mark} before ${mark}`)

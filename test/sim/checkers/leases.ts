@@ -67,6 +67,9 @@ export class Leases implements Checker {
         return
       case 'declares':
         return this.judgeDeclaring(seen, atMs)
+      case 'forgotten':
+        // What was lost is sent anew under its old number.
+        return this.sentMs.clear()
     }
   }
 

@@ -4,7 +4,7 @@
  *  or that stays away until it is taken for dead. */
 
 import type { LogRecord } from '../../../src/protocol/records.ts'
-import type { Checker, Observation, Witness } from '../witness.ts'
+import type { Checker, Life, Observation, Witness } from '../witness.ts'
 
 export class Memory implements Checker {
   /** Shards whose volatile actors may have forgotten. */
@@ -18,7 +18,7 @@ export class Memory implements Checker {
   private viewMs = 0
   /** By log: the life that the package was certainly sent to. */
   private readonly heirs = new Map<string, string>()
-  /** Logs that a broker forgot the newest records of, with the life that knows them. */
+  /** Logs that a broker forgot the newest records of, with the process that knows them: incarnations are forgotten too. */
   private readonly unhealed = new Map<string, string>()
   /** By log: its newest release. Who let go has forgotten what it held. */
   private readonly releases = new Map<string, number>()
@@ -37,6 +37,8 @@ export class Memory implements Checker {
         `handoff 5: ${seen.life.node} reads ${seen.name} although it was sent the package that the release names`,
       )
     if (seen.kind === 'heard' && seen.event.kind === 'healed') this.unhealed.delete(`shard.${seen.event.shard}`)
+    // Who gave it up, as rule R3 tells, has forgotten it.
+    if (seen.kind === 'heard' && seen.event.kind === 'disowned') this.giveUp(`shard.${seen.event.shard}`, seen.life)
     // A view that comes late may say for a moment that it is not to have the shard.
     if (seen.kind === 'heard' && seen.event.kind === 'view')
       for (const [name, heir] of this.heirs) if (heir.startsWith(`${seen.life.node}.`)) this.heirs.set(name, 'nobody')
@@ -52,12 +54,17 @@ export class Memory implements Checker {
     } else this.note(name, seen.seq, record, atMs)
   }
 
+  private giveUp(name: string, { boot }: Life): void {
+    if (this.unhealed.get(name) === boot) this.unhealed.set(name, 'nobody')
+  }
+
   private note(name: string, seq: number, record: LogRecord, atMs: number): void {
-    const holder = `${record.owner}.${record.inc}`
-    if (record.kind === 'claim' && this.heirs.get(name) === holder) this.unpacked.set(name, record.token.split('-')[0]!)
+    const life = `${record.owner}.${record.inc}`
+    const holder = record.token.split('-')[0]!
+    if (record.kind === 'claim' && this.heirs.get(name) === life) this.unpacked.set(name, holder)
     else this.unpacked.delete(name)
     if (record.kind === 'claim') {
-      if (record.over !== 'empty' && this.heirs.get(name) !== holder) this.forgetful.add(shardOf(name))
+      if (record.over !== 'empty' && this.heirs.get(name) !== life) this.forgetful.add(shardOf(name))
       if ((this.unhealed.get(name) ?? holder) !== holder) {
         this.lost.add(shardOf(name))
         this.unhealed.delete(name)

@@ -7,7 +7,7 @@ import { errorCodes } from '../../../src/base/errors.ts'
 import type { Input } from '../../../src/core/effects.ts'
 import type { Frame } from '../../../src/protocol/frames.ts'
 import type { CommitRecord } from '../../../src/protocol/records.ts'
-import type { Wish } from '../ledger.ts'
+import { requestsOf, type Wish } from '../ledger.ts'
 import type { Process } from '../process.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
@@ -63,9 +63,13 @@ export class Refusals implements Checker {
     this.runners.set(seen.cause, runners.add(seen.life.boot))
   }
 
-  /** A node refused the frame. */
-  has(frame: string): boolean {
-    return this.refusers.has(frame)
+  /** A node refused it, and another one ran it: its caller did not hear of the refusal, and sent it again. */
+  ranElsewhere(wish: Wish): boolean {
+    const runners = requestsOf(wish).flatMap((request) => [...(this.runners.get(request) ?? [])])
+    return wish.attempts.some(({ frame }) => {
+      const refuser = this.refusers.get(frame)
+      return refuser !== undefined && runners.some((boot) => boot !== refuser.boot)
+    })
   }
 
   /** Its callers were told that it did not run, by nodes that could know. */
