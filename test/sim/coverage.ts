@@ -120,6 +120,7 @@ function inputName(node: NodeState, input: Input): string {
 const unknown = ': unknown'
 
 const wires = [
+  'answer without a leader',
   'append full',
   'append held',
   'append lost',

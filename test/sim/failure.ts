@@ -102,7 +102,7 @@ function effective({ faults, blows }: Plan): Plan['faults'] {
     lateMsMax: faults.late > 0 ? faults.lateMsMax : 0,
     lateAnswersMsMax: faults.lateAnswers > 0 ? faults.lateAnswersMsMax : 0,
     log: { ...faults.log, slowMsMax: faults.log.slow > 0 ? faults.log.slowMsMax : 0 },
-    cutMsMax: strikes('cut') ? faults.cutMsMax : 0,
+    cutMsMax: strikes('cut', 'client cut') ? faults.cutMsMax : 0,
     outageMsMax: strikes('outage') ? faults.outageMsMax : 0,
     electionMsMax: strikes('election') ? faults.electionMsMax : 0,
     pauseMsMax: strikes('pause', 'sleep') ? faults.pauseMsMax : 0,

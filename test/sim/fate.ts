@@ -5,7 +5,7 @@ import type { Cancel } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
 import type { Blow, BlowKind } from './faults.ts'
-import type { Way } from './network.ts'
+import type { Way, Wire } from './network.ts'
 import { randomFor } from './plan.ts'
 import { Process } from './process.ts'
 import { streams, type World } from './world.ts'
@@ -15,6 +15,8 @@ export class Fate {
   private readonly world: World
   /** Sends the event that kills who processes it. */
   private readonly sendDeadly: (random: Random) => void
+  /** Of the callers. */
+  private readonly clients: () => readonly Wire[]
   private born = 0
   private over = false
   /** What the disk does not have is about to be lost. */
@@ -24,9 +26,10 @@ export class Fate {
   /** What ends the pauses that are under way. */
   private readonly pauses = new Map<Process, Cancel>()
 
-  constructor(world: World, sendDeadly: (random: Random) => void) {
+  constructor(world: World, sendDeadly: (random: Random) => void, clients: () => readonly Wire[]) {
     this.world = world
     this.sendDeadly = sendDeadly
+    this.clients = clients
     const { plan, timeline } = world
     for (let i = 0; i < plan.nodes; i++) this.start(`n${++this.born}`)
     if (plan.focus.includes('refused holds')) this.layRefusal(randomFor(plan.seed, 'refusal'))
@@ -132,6 +135,13 @@ export class Fate {
         return victim && this.leave(victim, 'asked by an operator', random)
       case 'cut':
         return victim && this.cutOff(victim, random)
+      case 'client cut':
+        return this.cutClient(
+          pick(random, this.clients()),
+          between(random, 5, this.world.plan.faults.cutMsMax),
+          drawWay(random),
+          random,
+        )
       case 'outage':
         return this.outage(random)
       case 'election':
@@ -283,8 +293,7 @@ export class Fate {
   }
 
   private cut(victim: Process, cutMs: number, way: Way, random: Random, wires = victim.wires): void {
-    const soon = random.next() < 0.5
-    const noticedMs = this.world.plan.faults.cutIsNoticed ? 0 : between(random, 0, soon ? 20 : 2 * cutMs)
+    const noticedMs = this.drawNoticing(cutMs, random)
     const { timeline, witness, coverage } = this.world
     coverage.fault(`cut ${way}`)
     witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
@@ -294,6 +303,12 @@ export class Fate {
       witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
       for (const wire of wires) wire.restore()
     })
+  }
+
+  /** After what time a connection is known to be gone: perhaps not before it is back. */
+  private drawNoticing(cutMs: number, random: Random): number {
+    const soon = random.next() < 0.5
+    return this.world.plan.faults.cutIsNoticed ? 0 : between(random, 0, soon ? 20 : 2 * cutMs)
   }
 
   /** Of one stream or of both: beats and records have ways of their own. */
@@ -312,11 +327,22 @@ export class Fate {
     else if (next < 0.8) timeline.at(untilMs, () => !this.over && this.crash(victim, random))
   }
 
+  private cutClient(wire: Wire, cutMs: number, way: Way, random: Random): void {
+    wire.cut(this.drawNoticing(cutMs, random), way)
+    this.world.timeline.in(cutMs, () => wire.restore())
+  }
+
   private outage(random: Random): void {
-    const { witness, plan } = this.world
+    const { witness, plan, network, timeline } = this.world
+    if (network.away) return
     const lastsMs = between(random, 5, plan.faults.outageMsMax)
     witness.saw({ kind: 'world', text: 'the broker is away' })
-    for (const process of this.living) this.cut(process, lastsMs + between(random, 0, 20), 'both', random)
+    network.leave(() => this.drawNoticing(lastsMs, random))
+    timeline.in(lastsMs, () => {
+      if (!network.away) return
+      witness.saw({ kind: 'world', text: 'the broker is back' })
+      network.comeBack(() => between(random, 0, 20))
+    })
   }
 
   private elect(random: Random): void {
@@ -386,6 +412,7 @@ export class Fate {
         const laterMs = random.next() < 0.3 ? between(random, 0, 2 * leaseMs) : between(random, 0, 20)
         this.cut(process, awayMs + laterMs, 'both', random)
       }
+      for (const wire of this.clients()) this.cutClient(wire, awayMs, 'both', random)
       if (random.next() < 0.5)
         ambushes.lay('waiting to resume', (victim) => this.cut(victim, between(random, 1, 20), 'both', random))
     }

@@ -64,7 +64,9 @@ export const blowKinds = [
   'drain',
   /** A process is cut from the broker, one way or both. */
   'cut',
-  /** Everybody is. */
+  /** A caller is. */
+  'client cut',
+  /** The broker is away, for everybody who is there or comes meanwhile. */
   'outage',
   /** Messages pass, and the logs have no leader. */
   'election',
@@ -152,7 +154,7 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     poison: share(0.1),
     cutMsMax: between(random, 0.5, 4) * leaseMs,
     cutIsNoticed: false,
-    outageMsMax: Math.min(between(random, 0.5, 10) * leaseMs, outageMsMax),
+    outageMsMax: between(random, 0.5, 10) * leaseMs,
     electionMsMax: between(random, 0.5, 4) * leaseMs,
     pauseMsMax: between(random, 0.5, 3) * leaseMs,
     lostTailMsMax: between(random, 20, 1_000),
@@ -174,9 +176,6 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     }
   return drawn
 }
-
-/** So that a run of long leases does not last for a minute. */
-const outageMsMax = 8_000
 
 export function drawBlows(random: Random, troubleMs: number, world: World): readonly Blow[] {
   const calm = random.next() < 0.1 && world !== 'quiet' && world !== 'sharp'

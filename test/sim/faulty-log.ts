@@ -60,7 +60,11 @@ export function faultyLog(
       }
       wire.reach(heldMs + slowMs(), () => {
         void act().then((result) => {
-          if (!isUnanswered) wire.answer(slowMs(), () => settle(result))
+          if (isUnanswered) return
+          wire.answer(slowMs(), () => {
+            if (network.logsDown) coverage.fault('answer without a leader')
+            else settle(result)
+          })
         })
       })
     })

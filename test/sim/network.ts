@@ -26,6 +26,8 @@ export class Network {
   faults: Faults
   /** The logs have no leader: who asks them gets no answer. */
   logsDown = false
+  /** The broker is away: nobody has a connection, and whoever comes now gets none. */
+  away = false
   /** Lives of the broker: what was on its way to one does not reach the next. */
   lives = 1
   readonly coverage: Coverage
@@ -45,10 +47,23 @@ export class Network {
     return wire
   }
 
+  /** Nobody reaches the broker any more; each hears of it when it notices. */
+  leave(noticedMs: () => number): void {
+    this.away = true
+    for (const wire of this.wires) wire.cut(noticedMs(), 'both')
+  }
+
+  /** Whoever has no connection gets one, after a while of its own. */
+  comeBack(laterMs: () => number): void {
+    this.away = false
+    for (const wire of this.wires) this.timeline.in(laterMs(), () => wire.restore())
+  }
+
   /** Faults are over: nothing is lost from now on, and what is late comes soon. */
   becomeCalm(): void {
     this.faults = { ...noFaults, delayMsMax: this.faults.delayMsMax }
     this.logsDown = false
+    this.away = false
     for (const wire of this.wires) {
       wire.stalled = undefined
       wire.slowIn = undefined
@@ -84,6 +99,7 @@ export class Wire {
   constructor(network: Network, clock: LocalClock) {
     this.network = network
     this.clock = clock
+    if (network.away) this.outUp = this.inUp = this.connected = false
   }
 
   /** A message on its way to the broker. */
@@ -135,11 +151,12 @@ export class Wire {
 
   /** Everything passes again. What was under way is lost, so the process always hears of it. */
   restore(delayMs = this.delayMs()): void {
-    if (this.outUp && this.inUp) return
+    if ((this.outUp && this.inUp) || this.network.away) return
     this.detection()
     this.outUp = this.inUp = false
     this.tell(false)
     this.network.timeline.in(delayMs, () => {
+      if (this.network.away) return
       this.outUp = this.inUp = true
       this.tell(true)
     })

@@ -59,7 +59,9 @@ export function drawPlan(seed: number): Plan {
   const troubleMs = world === 'sharp' ? 10_000 : between(random, 2_500, 7_000)
   const isLone = world === 'lawful' && random.next() < 0.04
   const isHeavy = random.next() < 0.15
-  const blows = drawBlows(random, troubleMs, world)
+  const blows = [...drawBlows(random, troubleMs, world), ...drawClientCuts(seed, troubleMs, world)].toSorted(
+    (a, b) => a.atMs - b.atMs,
+  )
   const plan: Plan = {
     seed,
     world,
@@ -153,7 +155,7 @@ function alone(plan: Plan): Plan {
       reordered: true,
     },
     blows: [
-      ...plan.blows.filter(({ kind }) => ['cut', 'outage', 'election', 'list'].includes(kind)),
+      ...plan.blows.filter(({ kind }) => ['cut', 'client cut', 'outage', 'election', 'list'].includes(kind)),
       ...[0.2, 0.4, 0.6, 0.8].map(
         (share, seed): Blow => ({ kind: 'writes stall', atMs: share * plan.troubleMs, seed }),
       ),
@@ -167,6 +169,16 @@ function drawWorld(random: Random): World {
   if (next < 0.13) return 'forgetful broker'
   if (next < 0.17) return 'quiet'
   return next < 0.2 ? 'sharp' : 'lawful'
+}
+
+function drawClientCuts(seed: number, troubleMs: number, world: World): readonly Blow[] {
+  const random = randomFor(seed, 'client cuts')
+  if (world === 'quiet' || world === 'sharp' || random.next() < 0.7) return []
+  return Array.from({ length: Math.ceil(random.next() * 3) }, () => ({
+    kind: 'client cut',
+    atMs: between(random, 0, troubleMs),
+    seed: Math.floor(random.next() * 2 ** 31),
+  }))
 }
 
 /** Whoever comes next has nothing but the checkpoint. */

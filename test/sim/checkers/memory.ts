@@ -56,6 +56,8 @@ export class Memory implements Checker {
 
   private giveUp(name: string, { boot }: Life): void {
     if (this.unhealed.get(name) === boot) this.unhealed.set(name, 'nobody')
+    const newest = this.newest.get(name)
+    if (newest?.holder === boot) this.newest.set(name, { ...newest, holder: 'nobody' })
   }
 
   private note(name: string, seq: number, record: LogRecord, atMs: number): void {

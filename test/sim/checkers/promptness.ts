@@ -13,7 +13,7 @@ export class Promptness implements Checker {
   private readonly viewsMs: number[] = []
   private readonly witness: Witness
   private readonly stopMs: number
-  private readonly boundMs: number
+  readonly boundMs: number
 
   constructor(witness: Witness, { timing }: Plan) {
     this.witness = witness
