@@ -84,7 +84,7 @@ export type Observation =
   | {
       readonly kind: 'beats'
       readonly life: Life
-      readonly row: Pick<Row, 'boot' | 'inc' | 'beat'>
+      readonly row: Pick<Row, 'token' | 'beat'>
       readonly heldMs: number
     }
   /** A process appends to the log of a shard, perhaps once more. */

@@ -23,7 +23,7 @@ interface Seen {
 
 export class Leases implements Checker {
   private readonly lives = new Map<string, Seen>()
-  /** By its beat: when a row was first sent. */
+  /** By its token: when a row was first sent. */
   private readonly sentMs = new Map<string, number>()
   /** By its beat: when a row was stored. A sequence would not do: a broker that forgets gives it to another's. */
   private readonly rowMs = new Map<string, number>()
@@ -48,10 +48,10 @@ export class Leases implements Checker {
         this.rowMs.set(beatOf(record), atMs)
         if (record.state === 'left') return
         this.aliveMs.set(record.profile.id, atMs)
-        return this.beat(record.boot, this.sentMs.get(beatOf(record)) ?? atMs, atMs)
+        return this.beat(record.boot, this.sentMs.get(record.token) ?? atMs, atMs)
       }
       case 'beats':
-        if (!this.sentMs.has(beatOf(seen.row))) this.sentMs.set(beatOf(seen.row), atMs + seen.heldMs)
+        if (!this.sentMs.has(seen.row.token)) this.sentMs.set(seen.row.token, atMs + seen.heldMs)
         return
       case 'process':
         return this.note(seen, atMs)
@@ -67,9 +67,6 @@ export class Leases implements Checker {
         return
       case 'declares':
         return this.judgeDeclaring(seen, atMs)
-      case 'forgotten':
-        // What was lost is sent anew under its old number.
-        return this.sentMs.clear()
     }
   }
 
