@@ -199,13 +199,13 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
   if (world === 'sharp') {
     const count = between(random, 2, 6)
     for (let i = 0; i < count; i++) blows.push({ kind: 'cut', atMs: between(random, 1_000, troubleMs), seed: i })
-    return blows.toSorted((a, b) => a.atMs - b.atMs)
+    return blows
   }
   strike('list', 3)
   if (world === 'quiet') {
     for (const kind of ['join', 'join', 'leave'] as const) add(kind, between(random, 1_000, troubleMs))
     move()
-    return blows.map(({ kind, atMs, seed }) => ({ kind, atMs, seed })).toSorted((a, b) => a.atMs - b.atMs)
+    return blows.map(({ kind, atMs, seed }) => ({ kind, atMs, seed }))
   }
   strike('cut', 3)
   strike('outage', 1)
@@ -233,7 +233,7 @@ export function drawBlows(random: Random, troubleMs: number, world: World): read
       blows.push({ kind: 'leave', atMs, seed: Math.floor(random.next() * 2 ** 31), when: 'package there' })
     }
   }
-  return blows.toSorted((a, b) => a.atMs - b.atMs)
+  return blows
 }
 
 /** What may lie in wait. */

@@ -13,7 +13,7 @@ export interface Plan {
   readonly nodes: number
   readonly shards: number
   readonly recordBytesMax: number
-  readonly limits: Partial<typeof limits>
+  readonly limits: Limits
   readonly clients: number
   /** Actors of each type. */
   readonly actors: number
@@ -29,6 +29,9 @@ export interface Plan {
   /** Once all is well again everybody crashes at once, and what is looked at last is what the logs hold. */
   readonly endsCold: boolean
 }
+
+/** Those that are not as shipped. */
+export type Limits = { -readonly [K in keyof typeof limits]?: number }
 
 /** What chance alone would seldom bring about. */
 export type Focus =
@@ -46,6 +49,11 @@ export type Focus =
   | 'refused holds'
 
 export function drawPlan(seed: number): Plan {
+  const plan = draw(seed)
+  return { ...plan, blows: plan.blows.toSorted((a, b) => a.atMs - b.atMs) }
+}
+
+function draw(seed: number): Plan {
   const random = seededRandom(seed)
   const world = drawWorld(random)
   const timing = drawTiming(random, world)
@@ -59,9 +67,7 @@ export function drawPlan(seed: number): Plan {
   const troubleMs = world === 'sharp' ? 10_000 : between(random, 2_500, 7_000)
   const isLone = world === 'lawful' && random.next() < 0.04
   const isHeavy = random.next() < 0.15
-  const blows = [...drawBlows(random, troubleMs, world), ...drawClientCuts(seed, troubleMs, world)].toSorted(
-    (a, b) => a.atMs - b.atMs,
-  )
+  const blows = [...drawBlows(random, troubleMs, world), ...drawClientCuts(seed, troubleMs, world)]
   const plan: Plan = {
     seed,
     world,
@@ -114,9 +120,9 @@ function withLateRefusals(plan: Plan): Plan {
   return {
     ...plan,
     actors: 6,
-    limits: { ...plan.limits, resendMs: 250 as 1_000 },
+    limits: { ...plan.limits, resendMs: 250 },
     faults: { ...plan.faults, lateAnswers: 0.4, lateAnswersMsMax: 2_000, reordered: true },
-    blows: [...plan.blows, ...moves].toSorted((a, b) => a.atMs - b.atMs),
+    blows: [...plan.blows, ...moves],
   }
 }
 
@@ -131,7 +137,7 @@ function withLostParts(plan: Plan): Plan {
   return {
     ...plan,
     limits: { ...plan.limits, ...drawCheckpoints(random, 200) },
-    blows: [...plan.blows, loss].toSorted((a, b) => a.atMs - b.atMs),
+    blows: [...plan.blows, loss],
   }
 }
 
@@ -144,7 +150,7 @@ function alone(plan: Plan): Plan {
     nodes: 1,
     actors: 6,
     callsPerSecond: plan.callsPerSecond + 6,
-    limits: { ...plan.limits, handoffStepMs: Math.max(250, leaseMs / 2) } as Plan['limits'],
+    limits: { ...plan.limits, handoffStepMs: Math.max(250, leaseMs / 2) },
     faults: {
       ...plan.faults,
       // Without room for its beats it would end.
@@ -208,11 +214,8 @@ function drawTiming(random: Random, world: World): Timing {
 }
 
 /** Some runs meet limits that others never reach. */
-function drawLimits(
-  random: Random,
-  { leaseMs }: Timing,
-): { -readonly [K in keyof typeof limits]?: (typeof limits)[K] } {
-  const drawn: Partial<Record<keyof typeof limits, number>> = {}
+function drawLimits(random: Random, { leaseMs }: Timing): Limits {
+  const drawn: Limits = {}
   const maybe = (name: keyof typeof limits, ...values: readonly number[]): void => {
     if (random.next() < 0.3) drawn[name] = values[Math.floor(between(random, 0, values.length))]!
   }
@@ -226,17 +229,17 @@ function drawLimits(
   maybe('handoffsAtOnceMax', 1, 2)
   maybe('replyKeptBytesMax', 10)
   if (random.next() < 0.1) maybe('parkedFramesMax', 30, 60)
-  return drawn as ReturnType<typeof drawLimits>
+  return drawn
 }
 
-const drawCheckpoints = (random: Random, bytesMax: number): Partial<typeof limits> => ({
+const drawCheckpoints = (random: Random, bytesMax: number): Limits => ({
   checkpointLogBytesMin: between(random, 0.1, 1) * bytesMax,
   checkpointInlineBytesMax: between(random, 0.05, 1) * bytesMax,
   chunkBytes: between(random, 500, 3_000),
 })
 
 /** Puts the limits of a plan in force. Returns what takes them back. */
-export function applyLimits(drawn: Partial<typeof limits>): () => void {
+export function applyLimits(drawn: Limits): () => void {
   const before = { ...limits }
   Object.assign(limits, drawn)
   return () => void Object.assign(limits, before)
