@@ -2,31 +2,13 @@
  *  be answered and add up. */
 
 import { limits } from '../../src/base/limits.ts'
-import { addressOf, shardOf } from '../../src/protocol/address.ts'
-import { judgeCalls } from './checkers/calls.ts'
-import { Children } from './checkers/children.ts'
-import { Commits } from './checkers/commits.ts'
-import { Delays } from './checkers/delays.ts'
-import { Effects } from './checkers/effects.ts'
-import { Holds } from './checkers/holds.ts'
-import { judgeJournals } from './checkers/journals.ts'
-import { Leases } from './checkers/leases.ts'
-import { Losses } from './checkers/losses.ts'
-import { judgeMessages } from './checkers/messages.ts'
-import { Memory } from './checkers/memory.ts'
-import { Owners } from './checkers/owners.ts'
-import { Pace } from './checkers/pace.ts'
-import { Promptness } from './checkers/promptness.ts'
-import { Records } from './checkers/records.ts'
-import { Refusals } from './checkers/refusals.ts'
-import { Wholeness } from './checkers/wholeness.ts'
 import { Client } from './client.ts'
 import { Fate } from './fate.ts'
-import { doneOf, keyOf, Ledger, type Wish } from './ledger.ts'
+import { Jury } from './jury.ts'
+import { doneOf, Ledger } from './ledger.ts'
 import { applyLimits, drawPlan, type Plan, randomFor } from './plan.ts'
 import { Transcript } from './transcript.ts'
 import type { Counts } from './coverage.ts'
-import { type Checker, type Observation } from './witness.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface Outcome {
@@ -57,194 +39,201 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const plan = options.plan ?? drawPlan(seed)
   const restore = applyLimits(plan.limits)
   try {
-    return await runWorld(createWorld(plan), options)
+    return await new Simulation(createWorld(plan), options).run()
   } finally {
     restore()
   }
 }
 
-async function runWorld(world: World, options: SimulationOptions): Promise<Outcome> {
-  const { plan, timeline, network, witness, coverage } = world
-  const { faults, timing } = plan
-  const transcript = new Transcript(options.echo)
-  const ledger = new Ledger()
-  const isWild = plan.world === 'wild clocks'
-  const owners = new Owners(witness, plan.shards, isWild)
-  const wholeness = new Wholeness(owners, plan.shards)
-  const promptness = new Promptness(witness, plan)
-  witness.add(promptness)
-  const holds = new Holds(witness, timing.stopMs + 10, isWild)
-  const delays = new Delays(witness, plan)
-  world.listeners.push((process, input) => delays.look(process, input, timeline.nowMs))
-  const losses = new Losses(witness, timing, faults.drift)
-  world.listeners.push((process, input) => losses.look(process, input, timeline.nowMs))
-  const memory = new Memory(witness)
-  witness.add(memory)
-  const mayLose = (key: string): boolean => memory.lost.has(shardOf(addressOf(key), 'main', plan.shards))
-  const commits = new Commits(witness)
-  witness.add(commits)
-  const effects = new Effects(witness, ledger, commits, mayLose)
-  world.listeners.push((process, input) => effects.look(process, input, timeline.nowMs))
-  const children = new Children(owners, holds, plan.shards)
-  const refusals = new Refusals(witness)
-  world.listeners.push((process, input) => refusals.look(process, input, timeline.nowMs))
-  witness.add(refusals)
-  const unheard: Checker = {
-    saw: (seen: Observation) => seen.kind === 'broken' && witness.violation(`nobody hears: ${seen.text}`),
-  }
-  for (const checker of [
-    transcript,
-    owners,
-    new Records(witness),
-    new Pace(witness),
-    wholeness,
-    delays,
-    effects,
-    losses,
-    unheard,
-    holds,
-    children,
-    new Leases(witness, timing, faults.drift),
-  ])
-    witness.add(checker)
+class Simulation {
+  private readonly world: World
+  private readonly ledger = new Ledger()
+  private readonly transcript: Transcript
+  private readonly jury: Jury
+  private readonly fate: Fate
+  private readonly clients: readonly Client[]
+  private readonly wholeBoundMs: number
+  private nextLookMs = 0
+  /** What was missing when that was looked at last. */
+  private lack: string | undefined = 'nobody has looked'
 
-  const clients: Client[] = []
-  const fate = new Fate(
-    world,
-    (random) => clients[0]!.sendDeadly(random),
-    () => clients.map(({ wire }) => wire),
-  )
-  for (let i = 1; i <= plan.clients; i++) clients.push(new Client(world, ledger, `c${i}`))
-  clients[0]!.spawnAll()
-  for (const client of clients) client.work()
-  const isOnMessages = plan.focus.includes('messages')
-  if (isOnMessages) {
+  constructor(world: World, { echo }: SimulationOptions) {
+    const { plan, witness } = world
+    this.world = world
+    this.wholeBoundMs = boundMs(plan)
+    this.transcript = new Transcript(echo)
+    witness.add(this.transcript)
+    this.jury = new Jury(world, this.ledger)
+    const clients: Client[] = []
+    this.fate = new Fate(
+      world,
+      (random) => clients[0]!.sendDeadly(random),
+      () => clients.map(({ wire }) => wire),
+    )
+    for (let i = 1; i <= plan.clients; i++) clients.push(new Client(world, this.ledger, `c${i}`))
+    this.clients = clients
+  }
+
+  async run(): Promise<Outcome> {
+    const { plan, timeline, witness } = this.world
+    this.beginWork()
+    await this.sufferTrouble()
+    const calmMs = timeline.nowMs
+    this.endTrouble()
+    if (!plan.endsCold) this.jury.becomeCalm(calmMs + this.wholeBoundMs)
+    await this.awaitWhole('the end of the faults')
+    const wholeAfterMs = timeline.nowMs - calmMs
+    witness.saw({ kind: 'world', text: 'the cluster is whole' })
+    const restedMs = timeline.nowMs
+    await this.rest()
+    if (plan.endsCold && !this.hasFailed) await this.beginAnew()
+    // Whoever was killed by a call that came late is back.
+    else await this.awaitWhole('the last call')
+    if (isOnMessages(plan)) await this.awaitDelivery()
+    await this.lookLast(restedMs)
+    return this.close(wholeAfterMs)
+  }
+
+  private beginWork(): void {
+    const { clients } = this
+    clients[0]!.spawnAll()
+    for (const client of clients) client.work()
+    if (!isOnMessages(this.world.plan)) return
     clients[0]!.spawnMessengers()
     for (const client of clients) client.workRelays()
   }
 
-  const hasFailed = (): boolean => witness.violations.length > 0 || timeline.events > eventsMax
-  let nextLookMs = 0
-  /** Looking costs time: true once in a while. */
-  const every = (ms: number): boolean => {
-    if (timeline.nowMs < nextLookMs) return false
-    nextLookMs = timeline.nowMs + ms
-    return true
-  }
-  const runUntil = (atMs: number, isOver = (): boolean => false): Promise<void> => {
-    timeline.at(atMs, () => {})
-    return timeline.run(() => timeline.nowMs >= atMs || hasFailed() || isOver())
+  private async sufferTrouble(): Promise<void> {
+    const { fate } = this
+    const { plan, timeline } = this.world
+    if (plan.world === 'quiet') {
+      await this.runUntil(plan.troubleMs, this.isWhole)
+      this.jury.becomeWhole()
+    }
+    await this.runUntil(plan.troubleMs)
+    while (timeline.nowMs < fate.frozenUntilMs && !this.hasFailed) await this.runUntil(fate.frozenUntilMs)
   }
 
-  if (plan.world === 'quiet') {
-    await runUntil(plan.troubleMs, () => every(lookMs) && wholeness.lack(fate.living) === undefined)
-    promptness.sinceMs = timeline.nowMs
+  private endTrouble(): void {
+    const { network, witness } = this.world
+    witness.saw({ kind: 'world', text: 'faults are over' })
+    // First of all: a connection that comes back must not strike anybody who goes on at this very moment, in the middle of a turn.
+    this.fate.relent()
+    network.becomeCalm()
+    this.fate.becomeCalm()
   }
-  await runUntil(plan.troubleMs)
-  while (timeline.nowMs < fate.frozenUntilMs && !hasFailed()) await runUntil(fate.frozenUntilMs)
-  witness.saw({ kind: 'world', text: 'faults are over' })
-  // First of all: a connection that comes back must not strike anybody who goes on at this very moment, in the middle of a turn.
-  fate.relent()
-  network.becomeCalm()
-  fate.becomeCalm()
-  const calmMs = timeline.nowMs
-  const wholeBoundMs = boundMs(plan)
-  delays.becomeCalm(plan.endsCold ? Infinity : calmMs + wholeBoundMs)
-  let lack: string | undefined
-  const isWhole = (): boolean => {
-    if (!every(lookMs)) return false
-    lack = wholeness.lack(fate.living) ?? children.lack()
-    return lack === undefined
-  }
-  await runUntil(calmMs + wholeBoundMs, isWhole)
-  const wholeAfterMs = timeline.nowMs - calmMs
-  if (!hasFailed() && lack !== undefined)
-    witness.violation(`I6: not whole ${wholeBoundMs.toFixed(0)} ms after the end of the faults: ${lack}`)
-  witness.saw({ kind: 'world', text: 'the cluster is whole' })
-  for (const client of clients) client.rest()
-  const restedMs = timeline.nowMs
-  await runUntil(timeline.nowMs + Math.max(restMsMin, faults.lateMsMax))
-  await runUntil(timeline.nowMs + restMsMax, () => every(lookMs) && !ledger.isOpen())
 
-  if (plan.endsCold && !hasFailed()) {
-    fate.beginAnew(randomFor(plan.seed, 'cold end'))
+  private async rest(): Promise<void> {
+    const { plan, timeline } = this.world
+    for (const client of this.clients) client.rest()
+    await this.runUntil(timeline.nowMs + Math.max(restMsMin, plan.faults.lateMsMax))
+    await this.awaitAnswers(restMsMax)
+  }
+
+  private async beginAnew(): Promise<void> {
+    const { plan, timeline, witness } = this.world
+    this.fate.beginAnew(randomFor(plan.seed, 'cold end'))
     witness.saw({ kind: 'world', text: 'everybody begins anew' })
-    const anewMs = timeline.nowMs
-    delays.becomeCalm(anewMs + wholeBoundMs)
-    // Nobody is whole before the first of them has joined.
-    lack = 'nobody is there yet'
-    await runUntil(anewMs + wholeBoundMs, isWhole)
-    if (!hasFailed() && lack !== undefined)
-      witness.violation(`I6: not whole ${wholeBoundMs.toFixed(0)} ms after everybody began anew: ${lack}`)
+    this.jury.becomeCalm(timeline.nowMs + this.wholeBoundMs)
+    await this.awaitWhole('everybody began anew')
   }
-  // Whoever was killed by a call that came late is back.
-  else await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
-  const finalMs = timeline.nowMs
-  if (isOnMessages) {
+
+  /** M3: everything that actors sent arrives, or is refused. */
+  private async awaitDelivery(): Promise<void> {
+    const { timeline, witness } = this.world
     const isOnItsWay = (): boolean =>
-      fate.living.some(({ node }) =>
+      this.fate.living.some(({ node }) =>
         [...node.shards.values()].some(
           ({ outbox, failures, hearing }) => outbox.busy.size + failures.length > 0 || hearing,
         ),
       )
-    const sinceMs = timeline.nowMs
-    await runUntil(sinceMs + deliveryMsMax, () => every(lookMs) && !isOnItsWay())
-    if (!hasFailed() && isOnItsWay()) witness.violation(`M3: messages are on their way for ${deliveryMsMax} ms`)
+    await this.runUntil(timeline.nowMs + deliveryMsMax, () => this.isTimeToLook() && !isOnItsWay())
+    if (!this.hasFailed && isOnItsWay()) witness.violation(`M3: messages are on their way for ${deliveryMsMax} ms`)
   }
-  // Time enough to send it again.
-  const lastLookMs = 2_000 + 1.5 * limits.resendMs
-  const lastWords: readonly Wish[] = hasFailed() ? [] : clients[0]!.askAll(lastLookMs)
-  await runUntil(timeline.nowMs + lastLookMs + 100, () => every(lookMs) && !ledger.isOpen())
-  const finals: readonly Wish[] = hasFailed() ? [] : clients[0]!.getAll(lastLookMs)
-  if (!hasFailed()) clients[0]!.getMortals(lastLookMs)
-  const messengers = hasFailed() || !isOnMessages ? [] : clients[0]!.getMessengers(lastLookMs)
-  await runUntil(timeline.nowMs + lastLookMs + 100, () => every(lookMs) && !ledger.isOpen())
-  // Somebody may have come back meanwhile.
-  await runUntil(timeline.nowMs + wholeBoundMs, isWhole)
-  if (!hasFailed()) {
-    if (lack !== undefined) witness.violation(`I6: not whole any more: ${lack}`)
-    const certain = finals.filter((final) => !mayLose(keyOf(final)))
-    for (const final of [...lastWords.filter((word) => !mayLose(keyOf(word))), ...certain]) {
-      const { outcome, calledMs, settledMs } = final.attempts[0]!
-      if (outcome?.kind !== 'done' || settledMs - calledMs > promptness.boundMs)
-        witness.violation(
-          `I6: ${final.mark} ${final.op} ${keyOf(final)} took ${(settledMs - calledMs).toFixed(0)} ms: ${JSON.stringify(outcome)}`,
-        )
-    }
-    judgeCalls(witness, ledger.wishes, faults.drift, timeline.nowMs, mayLose)
-    commits.judge(ledger.wishes.filter((wish) => !mayLose(keyOf(wish))))
-    if (plan.world === 'quiet') promptness.judge(ledger.wishes, restedMs)
-    judgeJournals(witness, ledger.wishes, finals, {
-      mayRunLate: faults.late > 0 || faults.reordered,
-      mayReadOld: isWild,
-      mayLose,
-      mayForget: (key) => memory.forgetful.has(shardOf(addressOf(key), 'main', plan.shards)),
-      refusals,
-    })
-    judgeMessages(witness, messengers, mayLose)
-    delays.judge(certain, finalMs)
-    effects.judge(certain, refusals, finalMs)
-    holds.judge(timeline.nowMs)
-  }
-  if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)
-  if (witness.violations.length > 0)
-    for (const process of fate.living) witness.saw({ kind: 'world', text: process.describe() })
-  for (const process of fate.living) process.kill()
 
-  return {
-    plan,
-    violations: witness.violations,
-    transcript: () => transcript.lines(),
-    hash: () => transcript.hash(),
-    coverage: coverage.counts(),
-    events: timeline.events,
-    calls: ledger.wishes.length,
-    answered: ledger.wishes.filter((wish) => doneOf(wish) !== undefined).length,
-    wholeAfterMs,
-    wholeExcessMs: wholeAfterMs - 2 * timing.waitMs - limits.handoffStepMs,
-    simulatedMs: timeline.nowMs,
+  /** Everybody must commit something and be seen; then all is counted. */
+  private async lookLast(restedMs: number): Promise<void> {
+    if (this.hasFailed) return
+    const { plan, timeline } = this.world
+    const [client] = this.clients as [Client]
+    const atMs = timeline.nowMs
+    // Time enough to send it again.
+    const timeoutMs = 2_000 + 1.5 * limits.resendMs
+    const words = client.askAll(timeoutMs)
+    await this.awaitAnswers(timeoutMs + 100)
+    if (this.hasFailed) return
+    const views = client.getAll(timeoutMs)
+    client.getMortals(timeoutMs)
+    const messengers = isOnMessages(plan) ? client.getMessengers(timeoutMs) : []
+    await this.awaitAnswers(timeoutMs + 100)
+    // Somebody may have come back meanwhile.
+    await this.awaitWhole('the last look')
+    if (!this.hasFailed) this.jury.judge({ atMs, words, views, messengers }, restedMs)
+  }
+
+  private close(wholeAfterMs: number): Outcome {
+    const { fate, transcript, ledger } = this
+    const { plan, timeline, witness, coverage } = this.world
+    if (timeline.events > eventsMax) witness.violation(`more than ${eventsMax} events: something goes in circles`)
+    if (witness.violations.length > 0)
+      for (const process of fate.living) witness.saw({ kind: 'world', text: process.describe() })
+    for (const process of fate.living) process.kill()
+    return {
+      plan,
+      violations: witness.violations,
+      transcript: () => transcript.lines(),
+      hash: () => transcript.hash(),
+      coverage: coverage.counts(),
+      events: timeline.events,
+      calls: ledger.wishes.length,
+      answered: ledger.wishes.filter((wish) => doneOf(wish) !== undefined).length,
+      wholeAfterMs,
+      wholeExcessMs: wholeAfterMs - 2 * plan.timing.waitMs - limits.handoffStepMs,
+      simulatedMs: timeline.nowMs,
+    }
+  }
+
+  private get hasFailed(): boolean {
+    const { witness, timeline } = this.world
+    return witness.violations.length > 0 || timeline.events > eventsMax
+  }
+
+  private runUntil(atMs: number, isOver = (): boolean => false): Promise<void> {
+    const { timeline } = this.world
+    timeline.at(atMs, () => {})
+    return timeline.run(() => timeline.nowMs >= atMs || this.hasFailed || isOver())
+  }
+
+  /** I6 */
+  private async awaitWhole(what: string): Promise<void> {
+    const { timeline, witness } = this.world
+    this.lack = 'nobody has looked'
+    await this.runUntil(timeline.nowMs + this.wholeBoundMs, this.isWhole)
+    if (!this.hasFailed && this.lack !== undefined)
+      witness.violation(`I6: not whole ${this.wholeBoundMs.toFixed(0)} ms after ${what}: ${this.lack}`)
+  }
+
+  private awaitAnswers(timeoutMs: number): Promise<void> {
+    const { timeline } = this.world
+    return this.runUntil(timeline.nowMs + timeoutMs, () => this.isTimeToLook() && !this.ledger.isOpen())
+  }
+
+  private readonly isWhole = (): boolean => {
+    if (!this.isTimeToLook()) return false
+    this.lack = this.jury.lack(this.fate.living)
+    return this.lack === undefined
+  }
+
+  /** Looking costs time: true once in a while. */
+  private isTimeToLook(): boolean {
+    const { nowMs } = this.world.timeline
+    if (nowMs < this.nextLookMs) return false
+    this.nextLookMs = nowMs + lookMs
+    return true
   }
 }
+
+const isOnMessages = ({ focus }: Plan): boolean => focus.includes('messages')
 
 const eventsMax = 2_000_000
 const lookMs = 20

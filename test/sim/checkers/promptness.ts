@@ -13,7 +13,7 @@ export class Promptness implements Checker {
   private readonly viewsMs: number[] = []
   private readonly witness: Witness
   private readonly stopMs: number
-  readonly boundMs: number
+  private readonly boundMs: number
 
   constructor(witness: Witness, { timing }: Plan) {
     this.witness = witness
@@ -23,6 +23,16 @@ export class Promptness implements Checker {
 
   saw(seen: Observation, atMs: number): void {
     if (seen.kind === 'stored' && seen.record.kind === 'view') this.viewsMs.push(atMs)
+  }
+
+  /** I6: with faults over, whoever asks is answered, as promptly as where nothing ever went wrong. */
+  judgeLast(wish: Wish): void {
+    const { outcome, calledMs, settledMs } = wish.attempts[0]!
+    const tookMs = settledMs - calledMs
+    if (outcome?.kind !== 'done' || tookMs > this.boundMs)
+      this.witness.violation(
+        `I6: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${tookMs.toFixed(0)} ms: ${JSON.stringify(outcome)}`,
+      )
   }
 
   judge(wishes: readonly Wish[], untilMs: number): void {
