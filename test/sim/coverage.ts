@@ -4,16 +4,22 @@
 import type { Input } from '../../src/core/effects.ts'
 import type { NodeState, Shard } from '../../src/core/state.ts'
 import { blowKinds } from './faults.ts'
+import type { Checker, Observation } from './witness.ts'
 
 /** By name: `fault: message lost`, or `owned x frame`. */
 export type Counts = Readonly<Record<string, number>>
 
-export class Coverage {
+export class Coverage implements Checker {
   private readonly faults = new Map<string, number>()
   private readonly inputs = new Map<string, Map<string, number>>()
 
   fault(name: string): void {
     this.faults.set(name, (this.faults.get(name) ?? 0) + 1)
+  }
+
+  saw(seen: Observation): void {
+    if (seen.kind !== 'stored' || seen.record.kind !== 'checkpoint') return
+    if (Array.isArray(seen.record.content)) this.fault('checkpoint in parts')
   }
 
   /** The core is about to be told. */
@@ -60,7 +66,7 @@ export function addCounts(sum: Record<string, number>, counts: Counts): void {
 /** What should have been met and was not. */
 export const missingFrom = (counts: Counts): readonly string[] =>
   [
-    ...[...blowKinds, ...wires].map((fault) => `${faultPrefix}${fault}`),
+    ...[...blowKinds, ...faults].map((fault) => `${faultPrefix}${fault}`),
     ...Object.entries(meetings).flatMap(([state, inputs]) => inputs.map((input) => `${state}${times}${input}`)),
   ].filter((name) => (counts[name] ?? 0) === 0)
 
@@ -119,27 +125,36 @@ function inputName(node: NodeState, input: Input): string {
 
 const unknown = ': unknown'
 
-const wires = [
+/** What strikes no process in particular, or none that was named. */
+const faults = [
+  'answer late',
   'append full',
   'append held',
   'append lost',
   'append unanswered',
   'call without a leader',
+  'checkpoint in parts',
+  'clock drift',
+  'cold end',
   'connection flaps',
   'crash between two effects',
   'cut both',
   'cut in',
   'cut of one connection',
   'cut out',
+  'event outgrows the log',
+  'event throws',
   'log call lost',
   'log call slow',
   'log call unanswered',
   'log full',
+  'lost parts',
   'message doubled',
   'message late',
   'message lost',
   'message overtakes',
   'pause between two effects',
+  'restart under the same id',
 ] as const
 
 /** What can be met, by state, and is met by a thousand runs. What is not named cannot be: a node that has left is told nothing, parts are not read where
