@@ -8,8 +8,8 @@
  *      npm run sim:mutants -- --only NAME --scenario         and the smallest plan that shows it, in scenarios/NAME.json
  *
  *  A patch that no seed notices, or that does not apply any more, is a failure, and so is a scenario that does not show its mistake.
- *  A run that breaks its process or never ends counts as noticed. A seed that fails without any planted bug counts for nothing and
- *  is a failure of its own.
+ *  A run that breaks its process or never ends counts as noticed, and is named apart: no checker has seen what is wrong. A seed that
+ *  fails without any planted bug counts for nothing and is a failure of its own.
  *
  *  A worker is a process in one copy. Seeds are handed out one at a time, so that several workers can share a patch when few
  *  are left, and the seed that is reported is the first one all the same. */
@@ -56,6 +56,8 @@ interface Verdict {
   /** Seeds until it was caught; undefined: it was not. */
   readonly seeds: number | undefined
   readonly found: string
+  /** Nothing but its end, or that it has none, has shown it. */
+  readonly isByLimit: boolean
 }
 
 interface Flags extends SeedFlags {
@@ -90,6 +92,8 @@ const end = from + count
 const repository = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const readme = join(repository, 'src/README.md')
 const seedMsMax = 60_000
+/** What is said of a run that is ended, in `run` and in `simulation.ts`. */
+const limit = /^(it does not end within|its process (ends|has ended)|more than \d+ events)/
 
 const everything = readPatches()
 const strange = flags.only?.filter((name) => everything.every((patch) => patch.name !== name)) ?? []
@@ -115,7 +119,10 @@ const failures = verdicts.filter(({ seeds }) => seeds === undefined)
 for (const name of dull) console.log(`scenarios/${name}.json does not show its mistake any more`)
 const failing = (await Promise.all(sick.values())).filter((found) => found !== undefined).length
 if (failing > 0) console.log(`${failing} seeds fail without any planted bug`)
+const byLimit = verdicts.filter(({ isByLimit }) => isByLimit)
 console.log(`${verdicts.length - failures.length} of ${verdicts.length} planted bugs were noticed`)
+if (byLimit.length > 0)
+  console.log(`${byLimit.length} of them by the time limit alone: ${byLimit.map(({ patch }) => patch.name).join(', ')}`)
 if (flags.write) writeTable(verdicts)
 process.exit(failures.length + dull.length + failing > 0 ? 1 : 0)
 
@@ -138,7 +145,8 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       const copy = makeCopy(patch.name, original.root)
       const obstacle = applyPatch(patch, copy.root, 'apply')
       if (obstacle === undefined) return { patch, copy, nextSeed: from, workers: 0, caught: undefined }
-      conclude({ patch, seeds: undefined, found: shortened(`the patch does not apply: ${obstacle}`) })
+      const text = shortened(`the patch does not apply: ${obstacle}`)
+      conclude({ patch, seeds: undefined, found: text, isByLimit: false })
       removeCopy(copy)
     }
     return [...open].filter(hasSeeds).toSorted((a, b) => a.workers - b.workers)[0]
@@ -209,8 +217,10 @@ function findWithout(seed: number): Promise<string | undefined> {
 }
 
 function verdictOf({ patch, caught }: Mutant): Verdict {
-  if (caught === undefined) return { patch, seeds: undefined, found: `${count} seeds saw nothing` }
-  return { patch, seeds: caught.seed - from + 1, found: shortened(caught.found) }
+  if (caught === undefined) return { patch, seeds: undefined, found: `${count} seeds saw nothing`, isByLimit: false }
+  const found = shortened(caught.found)
+  const isByLimit = limit.test(found)
+  return { patch, seeds: caught.seed - from + 1, found: isByLimit ? `its time limit: ${found}` : found, isByLimit }
 }
 
 /** Without the moment at which it happened, and without what is too long for a line. */

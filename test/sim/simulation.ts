@@ -30,9 +30,10 @@ import { createWorld, type World } from './world.ts'
 export interface Outcome {
   readonly plan: Plan
   readonly violations: readonly string[]
-  /** What happened, line by line, and a hash of it; both are made when they are asked for. */
+  /** What happened, line by line, and a hash of it; both are made when they are asked for. And one of all bytes that were stored. */
   readonly transcript: () => readonly string[]
   readonly hash: () => string
+  readonly storedHash: () => string
   readonly coverage: Counts
   readonly events: number
   readonly calls: number
@@ -49,6 +50,8 @@ export interface SimulationOptions {
   readonly echo?: (line: string) => void
   /** Takes the place of the drawn plan. */
   readonly plan?: Plan
+  /** Nobody asks for its transcript or its hashes. */
+  readonly isUnread?: boolean
 }
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Outcome> {
@@ -64,7 +67,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 async function runWorld(world: World, options: SimulationOptions): Promise<Outcome> {
   const { plan, timeline, network, witness, coverage } = world
   const { faults, timing } = plan
-  const transcript = new Transcript(options.echo)
+  const transcript = new Transcript(world, options.echo, options.isUnread)
   const ledger = new Ledger()
   const isWild = plan.world === 'wild clocks'
   const owners = new Owners(witness, plan.shards, isWild)
@@ -217,6 +220,7 @@ async function runWorld(world: World, options: SimulationOptions): Promise<Outco
     violations: witness.violations,
     transcript: () => transcript.lines(),
     hash: () => transcript.hash(),
+    storedHash: () => transcript.storedHash(),
     coverage: coverage.counts(),
     events: timeline.events,
     calls: ledger.wishes.length,

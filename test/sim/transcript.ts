@@ -1,19 +1,30 @@
-/** Transcript: a run as text, one line an observation. Two runs of one seed must write the same: its hash is the test of that. */
+/** Transcript: a run as text, one line an observation. Two runs of one seed must write the same, and the broker must store the same bytes
+ *  in both: two hashes are the test of that. */
 
 import { createHash } from 'node:crypto'
 import type { NodeEvent } from '../../src/core/effects.ts'
 import type { Checker, Life, Observation } from './witness.ts'
+import { streams, type World } from './world.ts'
 
 export class Transcript implements Checker {
   private readonly seen: { readonly observation: Observation; readonly atMs: number }[] = []
+  private readonly bytes = createHash('sha1')
   private readonly echo: ((line: string) => void) | undefined
+  private readonly isUnread: boolean
 
-  constructor(echo?: (line: string) => void) {
+  /** `isUnread`: nobody will ask for it, so nothing is kept. */
+  constructor({ broker }: Pick<World, 'broker'>, echo?: (line: string) => void, isUnread = false) {
     this.echo = echo
+    this.isUnread = isUnread
+    if (isUnread) return
+    for (const stream of Object.values(streams))
+      broker.store(stream).watch('', ({ name, seq, bytes }) => {
+        this.bytes.update(`${name} ${seq} ${bytes.length} `).update(bytes)
+      })
   }
 
   saw(observation: Observation, atMs: number): void {
-    this.seen.push({ observation, atMs })
+    if (!this.isUnread) this.seen.push({ observation, atMs })
     this.echo?.(lineOf(observation, atMs))
   }
 
@@ -26,6 +37,11 @@ export class Transcript implements Checker {
     const hash = createHash('sha1')
     for (const line of this.lines()) hash.update(line)
     return hash.digest('hex').slice(0, 12)
+  }
+
+  /** Of every record that was ever stored, byte for byte. */
+  storedHash(): string {
+    return this.bytes.copy().digest('hex').slice(0, 12)
   }
 }
 
