@@ -280,8 +280,10 @@ export class Process {
     return {
       ...shards,
       append: (name, record, expected, options) => {
-        if (name.startsWith(logNames.shard('')))
-          this.#saw({ kind: 'appends', life, name, token: (decodeRecord(record) as LogRecord).token })
+        if (name.startsWith(logNames.shard(''))) {
+          const { kind, token } = decodeRecord(record) as LogRecord
+          this.#saw({ kind: 'appends', life, name, record: kind, token })
+        }
         return shards.append(name, record, expected, options)
       },
       read: (name, from, timeoutMs) => {
