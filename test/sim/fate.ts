@@ -239,7 +239,8 @@ export class Fate {
     if (random.next() < 0.5) this.restart(leaver.life.node, timeoutMs + between(random, 0, 3 * plan.timing.waitMs))
   }
 
-  /** The store has no room for what somebody asked of a holder; and in the very step in which that is undone its node finds its lease over. */
+  /** The store has no room for what somebody asked of a holder; and in the very step in which that is undone its node finds its lease
+   *  over. */
   private layRefusal(random: Random): void {
     const { timeline, ambushes, plan } = this.world
     const { leaseMs, waitMs } = plan.timing

@@ -310,8 +310,10 @@ function writeTable(rows: readonly Verdict[]): void {
   }
   const rules = '## The rules'
   if (!text.includes(rules)) throw new Error(`${readme} has no section "${rules}"`)
-  const intro = `Each patch in \`test/sim/mutants\` plants one mistake in a copy of this code, and the simulator runs there until it notices.
-The table is written by \`npm run sim:mutants -- --write\`; a mistake that is not noticed within ${count} seeds fails that command.`
+  const intro = [
+    'Each patch in `test/sim/mutants` plants one mistake in a copy of this code, and the simulator runs there until it notices.',
+    `The table is written by \`npm run sim:mutants -- --write\`; a mistake that is not noticed within ${count} seeds fails that command.`,
+  ].join('\n')
   writeFileSync(
     readme,
     text.replace(rules, () => `## Planted bugs\n\n${intro}\n\n${begins}\n\n${table}\n\n${ends}\n\n${rules}`),
