@@ -3,16 +3,19 @@
  *  minute for what takes a fraction of a second, is a verdict too; another one takes its place. */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { failed, type Trial, type Verdict } from './trial.ts'
+import { compared, failed, type Trial, type Verdict } from './trial.ts'
 
 /** Garbage is collected on a worker's own thread: with helpers on other cores, which run trials too, all together are slower. */
 export const workerFlags = ['--import', 'tsx', '--single-threaded-gc', '--max-semi-space-size=32']
 
 export class Crew {
+  private readonly jobs: number
+  /** A second one at least, for what is run twice. */
   private readonly workers: readonly Worker[]
 
   constructor(jobs: number) {
-    this.workers = Array.from({ length: jobs }, () => new Worker())
+    this.jobs = jobs
+    this.workers = Array.from({ length: Math.max(2, jobs) }, () => new Worker())
     process.once('exit', () => this.close())
   }
 
@@ -20,20 +23,29 @@ export class Crew {
   async run(trials: Iterable<Trial>, heard: (verdict: Verdict) => void): Promise<void> {
     const shared = trials[Symbol.iterator]()
     const work = async (worker: Worker): Promise<void> => {
-      for (let next = shared.next(); !next.done; next = shared.next()) heard(await worker.judge(next.value))
+      for (let next = shared.next(); !next.done; next = shared.next()) heard(await this.judgeBy(worker, next.value))
     }
     // Two in hand, so that a worker does not wait for the next one to be sent.
-    await Promise.all(this.workers.flatMap((worker) => [work(worker), work(worker)]))
+    await Promise.all(this.workers.slice(0, this.jobs).flatMap((worker) => [work(worker), work(worker)]))
   }
 
   judge(trial: Trial): Promise<Verdict> {
-    return this.workers.toSorted((a, b) => a.load - b.load)[0]!.judge(trial)
+    return this.judgeBy(idlest(this.workers.slice(0, this.jobs)), trial)
   }
 
   close(): void {
     for (const worker of this.workers) worker.close()
   }
+
+  /** The second time by somebody else: what a process carries from one run to the next would be the same in both. */
+  private async judgeBy(worker: Worker, trial: Trial): Promise<Verdict> {
+    const verdict = await worker.judge(trial)
+    if (trial.twice !== true || verdict.violations.length > 0) return verdict
+    return compared(verdict, await idlest(this.workers.filter((other) => other !== worker)).judge(trial))
+  }
 }
+
+const idlest = (workers: readonly Worker[]): Worker => workers.toSorted((a, b) => a.load - b.load)[0]!
 
 class Worker {
   /** The first one runs. */

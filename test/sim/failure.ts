@@ -4,7 +4,7 @@
 import { type Output, paint } from '../../src/cli/terminal.ts'
 import { differenceOf, fieldsOf, type Patch } from './difference.ts'
 import { type Blow, type BlowKind, noFaults } from './faults.ts'
-import { entry, thousands } from './page.ts'
+import { entry, thousands, wrapped } from './page.ts'
 import { drawPlan, type Plan } from './plan.ts'
 import type { Shrunk } from './shrink.ts'
 import type { Verdict } from './trial.ts'
@@ -79,7 +79,7 @@ const violationLengthMax = 400
 export function violationsOf(output: Output, violations: readonly string[]): string {
   const shown = violations.slice(0, violationsShownMax).map((text) => {
     const cut = text.length > violationLengthMax ? `${text.slice(0, violationLengthMax)} …` : text
-    return `  ${paint(output, 'red', '✗')} ${cut.replaceAll('\n', '\n    ')}\n`
+    return `  ${paint(output, 'red', '✗')} ${wrapped(output, cut, 4)}\n`
   })
   const more = violations.length - shown.length
   return shown.join('') + (more > 0 ? `    and ${more} more\n` : '')

@@ -4,6 +4,7 @@
 import type { Cancel } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
+import type { Situation } from './ambush.ts'
 import type { Blow, BlowKind } from './faults.ts'
 import type { Way, Wire } from './network.ts'
 import { randomFor } from './plan.ts'
@@ -68,6 +69,7 @@ export class Fate {
   /** Everybody crashes at once, and as many come anew, some of them under their old names. */
   beginAnew(random: Random): void {
     const { living } = this
+    if (living.length > 0) this.world.coverage.fault('cold end')
     for (const process of living) process.kill()
     for (const { life } of living) this.start(random.next() < 0.5 ? life.node : `n${++this.born}`)
   }
@@ -75,20 +77,24 @@ export class Fate {
   /** It strikes at once, or so many effects later; where a shard is on its way to somebody, that one at times. */
   private ambush(blow: Blow, found: Process, random: Random): void {
     const { kind, when } = blow
-    this.world.coverage.fault(`${when}: ${kind}`)
     if (kind === 'lost tail') return this.loseParts(random)
     if (when === 'package there' && kind === 'leave') return this.leaveBetweenMoves(blow, found, random)
     const heir = when === 'releasing' ? this.heirOf(found) : undefined
     const next = random.next()
-    if (heir !== undefined && kind === 'crash' && next < 0.5) return this.strike(kind, random, heir)
+    if (heir !== undefined && kind === 'crash' && next < 0.5) return this.strike(kind, random, heir, 'sometime', when)
     // The move is in doubt, and nobody is there to whom it leads.
     if (heir !== undefined && kind === 'writes stall') this.crash(heir, random)
     const effects = Math.floor(between(random, 0, 6))
     // What it may not commit it refuses, and the next owner may take.
     if (when === 'draining, committing' && kind === 'writes stall' && next < 0.5)
-      found.main.stalled = { stream: streams.shards, how: 'full', untilMs: this.world.timeline.nowMs + 100 }
-    else if (next < 0.5) this.strike(kind, random, found, 'at once')
-    else found.arm(effects, () => this.strike(kind, random, found, 'at once'))
+      found.main.stalled = {
+        stream: streams.shards,
+        how: 'full',
+        untilMs: this.world.timeline.nowMs + 100,
+        met: this.once(kind, when),
+      }
+    else if (next < 0.5) this.strike(kind, random, found, 'at once', when)
+    else found.arm(effects, () => this.strike(kind, random, found, 'at once', when))
   }
 
   /** That the package has come is not heard any more. So its owner gives the move up, goes on, and leaves before the next one begins:
@@ -103,7 +109,7 @@ export class Fate {
     const { handoffStepMs } = limits
     const [inMs, timeoutMs] = [between(random, 0.1, 0.8) * handoffStepMs, between(random, 0, 0.2) * handoffStepMs]
     this.cut(owner, between(random, 5, 50), 'both', random)
-    timeline.in(inMs, () => owner.leave(timeoutMs))
+    timeline.in(inMs, () => owner.leave(timeoutMs, this.once('leave', blow.when)))
   }
 
   private heirOf({ node }: Process): Process | undefined {
@@ -117,52 +123,75 @@ export class Fate {
     random: Random,
     victim = this.living[Math.floor(random.next() * this.living.length)],
     how: 'at once' | 'sometime' = 'sometime',
+    when?: Situation,
   ): void {
-    this.world.coverage.fault(kind)
+    const strikes = this.once(kind, when)
     switch (kind) {
       case 'crash':
-        return victim && this.crash(victim, random, how)
+        return victim && this.crash(victim, random, how, strikes)
       case 'pause':
-        return victim && this.pause(victim, 'stands', random, how)
+        return victim && this.pause(victim, 'stands', random, how, strikes)
       case 'sleep':
-        return victim && this.pause(victim, 'sleeps', random, how)
+        return victim && this.pause(victim, 'sleeps', random, how, strikes)
       case 'join':
-        if (this.living.length < membersMax) this.start(`n${++this.born}`)
-        return
+        if (this.living.length >= membersMax) return
+        strikes()
+        return this.start(`n${++this.born}`)
       case 'leave':
-        return victim && this.leave(victim, 'asked by its process', random)
+        return victim && this.leave(victim, 'asked by its process', random, strikes)
       case 'drain':
-        return victim && this.leave(victim, 'asked by an operator', random)
+        return victim && this.leave(victim, 'asked by an operator', random, strikes)
       case 'cut':
-        return victim && this.cutOff(victim, random)
+        return victim && this.cutOff(victim, random, strikes)
       case 'client cut':
         return this.cutClient(
           pick(random, this.clients()),
           between(random, 5, this.world.plan.faults.cutMsMax),
           drawWay(random),
           random,
+          strikes,
         )
       case 'outage':
-        return this.outage(random)
+        return this.outage(random, strikes)
       case 'election':
-        return this.elect(random)
+        return this.elect(random, strikes)
       case 'wall jump':
-        return victim?.clock.jump(between(random, -500, 2_000))
+        if (victim === undefined) return
+        strikes()
+        return victim.clock.jump(between(random, -500, 2_000))
       case 'list':
-        return victim?.ask({ kind: 'list', count: 1 + Math.floor(random.next() * 5) })
+        return victim?.ask({ kind: 'list', count: 1 + Math.floor(random.next() * 5) }, strikes)
       case 'deadly event':
         return this.sendDeadly(random)
       case 'lost tail':
         return this.loseTail(random)
       case 'twin':
-        return victim && this.living.length < membersMax ? this.start(victim.life.node) : undefined
+        if (victim === undefined || this.living.length >= membersMax) return
+        strikes()
+        return this.start(victim.life.node)
       case 'writes stall':
-        return victim && this.stall(victim, random)
+        return victim && this.stall(victim, random, strikes)
+    }
+  }
+
+  /** To be called where the blow takes effect: on nobody, or on whoever lies there already, it is none. */
+  private once(kind: BlowKind, when?: Situation): () => void {
+    const { coverage } = this.world
+    let isCounted = false
+    return () => {
+      if (isCounted) return
+      isCounted = true
+      coverage.fault(kind)
+      if (when !== undefined) coverage.fault(`${when}: ${kind}`)
     }
   }
 
   private start(id: string): void {
     const { faults, seed } = this.world.plan
+    const namesakes = this.processes.filter(({ life }) => life.node === id)
+    if (namesakes.length > 0 && namesakes.every(({ state }) => state === 'ended'))
+      this.world.coverage.fault('restart under the same id')
+    if (faults.drift > 0) this.world.coverage.fault('clock drift')
     const random = randomFor(seed, `process ${this.processes.length} ${id}`)
     const apart = between(random, -faults.drift, faults.drift)
     const rate = 1 + (faults.driftIsWhole ? Math.sign(apart) * faults.drift : apart)
@@ -190,30 +219,39 @@ export class Fate {
     if (this.living.every(({ life }) => life.node !== id)) this.start(id)
   }
 
-  private crash(victim: Process, random: Random, how: 'at once' | 'sometime' = 'at once'): void {
+  private crash(
+    victim: Process,
+    random: Random,
+    how: 'at once' | 'sometime' = 'at once',
+    strikes = this.once('crash'),
+  ): void {
     const { node } = victim.life
     const waitMs = this.world.plan.timing.waitMs
     const inMs = random.next() < 0.5 ? between(random, 0, 50) : between(random, 0, 2 * waitMs)
     const next = random.next()
     this.inTheMiddle(victim, random, how, (middle) => {
-      if (middle) this.world.coverage.fault('crash between two effects')
+      if (victim.state !== 'ended') {
+        strikes()
+        if (middle) this.world.coverage.fault('crash between two effects')
+      }
       victim.kill()
       if (next < 0.6) this.restart(node, inMs)
       else if (next < 0.8 || this.living.length === 0) this.restart(`n${++this.born}`, inMs)
     })
   }
 
-  private leave(leaver: Process, why: string, random: Random): void {
+  private leave(leaver: Process, why: string, random: Random, strikes: () => void): void {
     const { plan } = this.world
     const members = this.living.filter(({ state, node }) => state === 'runs' && node.self.life.kind === 'member')
     if (plan.world === 'quiet' && members.length < 3) return
     const timeoutMs = between(random, 0, 4_000)
-    if (why === 'asked by an operator') leaver.ask({ kind: 'drain', timeoutMs })
-    else leaver.leave(timeoutMs)
+    if (why === 'asked by an operator') leaver.ask({ kind: 'drain', timeoutMs }, strikes)
+    else leaver.leave(timeoutMs, strikes)
     if (random.next() < 0.5) this.restart(leaver.life.node, timeoutMs + between(random, 0, 3 * plan.timing.waitMs))
   }
 
-  /** The store has no room for what somebody asked of a holder; and in the very step in which that is undone its node finds its lease over. */
+  /** The store has no room for what somebody asked of a holder; and in the very step in which that is undone its node finds its lease
+   *  over. */
   private layRefusal(random: Random): void {
     const { timeline, ambushes, plan } = this.world
     const { leaseMs, waitMs } = plan.timing
@@ -221,7 +259,7 @@ export class Fate {
       ambushes.lay('hold committing', (victim) => {
         victim.main.stalled = { stream: streams.shards, how: 'full', untilMs: timeline.nowMs + 1 }
         ambushes.lay('hold refused', () =>
-          this.pause(victim, 'stands', random, 'at once', between(random, leaseMs, waitMs)),
+          this.pause(victim, 'stands', random, 'at once', this.once('pause'), between(random, leaseMs, waitMs)),
         )
       }),
     )
@@ -232,6 +270,7 @@ export class Fate {
     kind: 'stands' | 'sleeps',
     random: Random,
     how: 'at once' | 'sometime',
+    strikes: () => void,
     // A sleep that is shorter than what tells it from a slewing wall clock goes unnoticed, and the shortest lease is to bear it.
     pauseMs = between(random, sleepMsMin, Math.max(2 * sleepMsMin, this.world.plan.faults.pauseMsMax)),
   ): void {
@@ -239,6 +278,7 @@ export class Fate {
     this.inTheMiddle(victim, random, how, (middle) => {
       if (victim.clock.state !== 'runs') return
       witness.saw({ kind: 'process', life: victim.life, what: kind })
+      strikes()
       if (middle) coverage.fault('pause between two effects')
       victim.clock.pause(kind, middle ? pauseMs : undefined)
       // An earlier pause may have been ended before its time; what would have ended it must not end this one.
@@ -272,37 +312,44 @@ export class Fate {
   }
 
   /** From the broker, or one of its connections alone, which may come and go several times. */
-  private cutOff(victim: Process, random: Random): void {
+  private cutOff(victim: Process, random: Random, strikes: () => void): void {
     const { timeline, plan, coverage } = this.world
     const { cutMsMax, beatsApart } = plan.faults
     const cutMs = between(random, 5, cutMsMax)
     const way = drawWay(random)
-    if (!beatsApart || random.next() < 0.5) return this.cut(victim, cutMs, way, random)
-    coverage.fault('cut of one connection')
+    if (!beatsApart || random.next() < 0.5) return void (this.cut(victim, cutMs, way, random) && strikes())
+    const strikesOne = (): void => {
+      strikes()
+      coverage.fault('cut of one connection')
+    }
     const wires = [pick(random, [victim.main, victim.beats])]
     const times = Math.ceil(between(random, 0, 5))
-    if (times === 1) return this.cut(victim, cutMs, way, random, wires)
-    coverage.fault('connection flaps')
+    if (times === 1) return void (this.cut(victim, cutMs, way, random, wires) && strikesOne())
+    let cuts = 0
     const flap = (left: number): void => {
       if (left === 0 || this.over || victim.state === 'ended') return
       const shortMs = between(random, 1, 20)
-      this.cut(victim, shortMs, 'both', random, wires)
+      if (this.cut(victim, shortMs, 'both', random, wires)) cuts++
+      if (cuts === 1) strikesOne()
+      if (cuts === 2) coverage.fault('connection flaps')
       timeline.in(shortMs + between(random, 5, 60), () => flap(left - 1))
     }
     flap(times)
   }
 
-  private cut(victim: Process, cutMs: number, way: Way, random: Random, wires = victim.wires): void {
+  /** False: it was cut already. */
+  private cut(victim: Process, cutMs: number, way: Way, random: Random, wires = victim.wires): boolean {
     const noticedMs = this.drawNoticing(cutMs, random)
     const { timeline, witness, coverage } = this.world
-    coverage.fault(`cut ${way}`)
     witness.saw({ kind: 'process', life: victim.life, what: 'is cut' })
-    for (const wire of wires) wire.cut(noticedMs, way)
+    const isCut = wires.map((wire) => wire.cut(noticedMs, way)).includes(true)
+    if (isCut) coverage.fault(`cut ${way}`)
     timeline.in(cutMs, () => {
       if (victim.state === 'ended') return
       witness.saw({ kind: 'process', life: victim.life, what: 'is back' })
       for (const wire of wires) wire.restore()
     })
+    return isCut
   }
 
   /** After what time a connection is known to be gone: perhaps not before it is back. */
@@ -312,7 +359,7 @@ export class Fate {
   }
 
   /** Of one stream or of both: beats and records have ways of their own. */
-  private stall(victim: Process, random: Random): void {
+  private stall(victim: Process, random: Random, met: () => void): void {
     const { timeline, plan } = this.world
     const stream = pick(random, [streams.control, streams.shards, streams.shards, undefined])
     // Who is alone is to refuse much.
@@ -321,22 +368,24 @@ export class Fate {
     const untilMs = timeline.nowMs + between(random, 0.1, 1) * plan.faults.stallMsMax
     const next = random.next()
     // Where the disk is full the node itself goes on; as a rule not for long.
-    for (const wire of victim.wires) wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs }
+    for (const wire of victim.wires)
+      wire.stalled = { stream: how === 'full' ? streams.shards : stream, how, untilMs, met }
     if (how !== 'full' || plan.nodes === 1) return
-    if (next < 0.3) this.leave(victim, 'asked by an operator', random)
+    if (next < 0.3) this.leave(victim, 'asked by an operator', random, this.once('drain'))
     else if (next < 0.8) timeline.at(untilMs, () => !this.over && this.crash(victim, random))
   }
 
-  private cutClient(wire: Wire, cutMs: number, way: Way, random: Random): void {
-    wire.cut(this.drawNoticing(cutMs, random), way)
+  private cutClient(wire: Wire, cutMs: number, way: Way, random: Random, strikes = (): void => {}): void {
+    if (wire.cut(this.drawNoticing(cutMs, random), way)) strikes()
     this.world.timeline.in(cutMs, () => wire.restore())
   }
 
-  private outage(random: Random): void {
+  private outage(random: Random, strikes: () => void): void {
     const { witness, plan, network, timeline } = this.world
     if (network.away) return
     const lastsMs = between(random, 5, plan.faults.outageMsMax)
     witness.saw({ kind: 'world', text: 'the broker is away' })
+    strikes()
     network.leave(() => this.drawNoticing(lastsMs, random))
     timeline.in(lastsMs, () => {
       if (!network.away) return
@@ -345,10 +394,11 @@ export class Fate {
     })
   }
 
-  private elect(random: Random): void {
+  private elect(random: Random, strikes: () => void): void {
     const { network, timeline, witness, plan } = this.world
     const lastsMs = between(random, 10, plan.faults.electionMsMax)
     witness.saw({ kind: 'world', text: 'the logs have no leader' })
+    if (!network.logsDown) strikes()
     network.logsDown = true
     timeline.in(lastsMs, () => {
       network.logsDown = false
@@ -405,6 +455,7 @@ export class Fate {
       if (this.over || isLost) return
       isLost = true
       this.unsynced = false
+      this.countLost(synced)
       disk.restore(synced)
       network.lives++
       // Some are back later than others: until then they know nothing of it.
@@ -414,8 +465,16 @@ export class Fate {
       }
       for (const wire of this.clients()) this.cutClient(wire, awayMs, 'both', random)
       if (random.next() < 0.5)
-        ambushes.lay('waiting to resume', (victim) => this.cut(victim, between(random, 1, 20), 'both', random))
+        ambushes.lay('waiting to resume', (victim) => void this.cut(victim, between(random, 1, 20), 'both', random))
     }
+  }
+
+  private countLost(synced: ReturnType<World['disk']['copy']>): void {
+    const { disk, coverage } = this.world
+    const present = disk.copy()
+    if (present.some(({ lastSeq }, i) => lastSeq > synced[i]!.lastSeq)) coverage.fault('lost tail')
+    const isLost = (name: string, i: number): boolean => name.startsWith('part.') && !synced[i]!.names.has(name)
+    if (present.some(({ names }, i) => [...names.keys()].some((name) => isLost(name, i)))) coverage.fault('lost parts')
   }
 }
 

@@ -25,7 +25,7 @@ export function faultyLog(
   const { clock, network } = wire
   const { random } = network
 
-  /** One call to the store and back. `none`: what the caller hears if nothing comes back in time. */
+  /** One call to the store and back. `late`: what the caller hears if nothing comes back in time; `gone`: if the connection breaks. */
   function call<T>(
     timeoutMs: number,
     act: () => Promise<T>,
@@ -46,23 +46,28 @@ export function faultyLog(
       })
       wire.beforeUse()
       const { log } = network.faults
-      const { coverage } = network
-      if (random.next() < log.lost) return coverage.fault('log call lost')
-      if (stall !== undefined) coverage.fault(`append ${stall.how}`)
+      // What is cut off is not lost on its way as well.
+      const count = (fault: string): void => {
+        if (wire.reaches) network.coverage.fault(fault)
+      }
+      if (random.next() < log.lost) return count('log call lost')
+      if (stall !== undefined && wire.reaches) {
+        stall.met?.()
+        count(`append ${stall.how}`)
+      }
       if (stall?.how === 'lost') return
       const isUnanswered = random.next() < log.unanswered || stall?.how === 'unanswered'
-      if (isUnanswered) coverage.fault('log call unanswered')
       const heldMs = longerMs + (stall?.how === 'held' ? stall.untilMs - network.timeline.nowMs : 0)
       const slowMs = (): number => {
         if (random.next() >= log.slow) return wire.delayMs()
-        coverage.fault('log call slow')
+        count('log call slow')
         return wire.delayMs() + random.next() * log.slowMsMax
       }
       wire.reach(heldMs + slowMs(), () => {
         void act().then((result) => {
-          if (isUnanswered) return
+          if (isUnanswered) return count('log call unanswered')
           wire.answer(slowMs(), () => {
-            if (network.logsDown) coverage.fault('answer without a leader')
+            if (network.logsDown) network.coverage.fault('answer without a leader')
             else settle(result)
           })
         })
@@ -117,9 +122,11 @@ export function faultyLog(
       const bytes = new Uint8Array(record)
       const stall = wire.stallOf(stream)
       const isFull = random.next() < network.faults.log.full || stall?.how === 'full'
-      if (isFull) network.coverage.fault('log full')
-      const act = (): Promise<AppendResult> =>
-        isFull ? Promise.resolve(full) : inner.append(name, bytes, expected, options)
+      const act = (): Promise<AppendResult> => {
+        if (!isFull) return inner.append(name, bytes, expected, options)
+        network.coverage.fault('log full')
+        return Promise.resolve(full)
+      }
       const longerMs = name.startsWith('part.') ? random.next() * network.faults.log.partMsMax : 0
       return call(options.timeoutMs, act, unanswered, broken, stall, longerMs)
     },

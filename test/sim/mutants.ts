@@ -3,12 +3,13 @@
  *
  *      npm run sim:mutants                                   all of them
  *      npm run sim:mutants -- --only foreign-package         some
- *      npm run sim:mutants -- --seeds 500 --from 1000        other seeds
+ *      npm run sim:mutants -- --seeds 500 --seed 1000        other seeds
  *      npm run sim:mutants -- --write                        and the table in src/README.md
  *      npm run sim:mutants -- --only NAME --scenario         and the smallest plan that shows it, in scenarios/NAME.json
  *
- *  A patch that no seed notices, or that does not apply any more, is a failure, and so is a scenario that does not show its mistake. A run that breaks its process or never ends counts
- *  as noticed. A seed that fails without any planted bug counts for nothing and is a failure of its own.
+ *  A patch that no seed notices, or that does not apply any more, is a failure, and so is a scenario that does not show its mistake.
+ *  A run that breaks its process or never ends counts as noticed, and is named apart: no checker has seen what is wrong. A seed that
+ *  fails without any planted bug counts for nothing and is a failure of its own.
  *
  *  A worker is a process in one copy. Seeds are handed out one at a time, so that several workers can share a patch when few
  *  are left, and the seed that is reported is the first one all the same. */
@@ -18,8 +19,10 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
+import { commaSeparated, wholeNumber } from '../../src/cli/flags.ts'
 import { workerFlags } from './crew.ts'
+import { parseFlags, refuse, seedFlags, type SeedFlags, seedsOf } from './flags.ts'
 import { applyPatch, type Patch, readPatches } from './mutants/patches.ts'
 import type { Told } from './mutants/worker.ts'
 import { drawPlan, type Plan } from './plan.ts'
@@ -53,29 +56,49 @@ interface Verdict {
   /** Seeds until it was caught; undefined: it was not. */
   readonly seeds: number | undefined
   readonly found: string
+  /** Nothing but its end, or that it has none, has shown it. */
+  readonly isByLimit: boolean
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    seeds: { type: 'string', default: '2000' },
-    from: { type: 'string', default: '1' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    write: { type: 'boolean', default: false },
-    scenario: { type: 'boolean', default: false },
-  },
-})
-const from = Number(values.from)
-const end = from + Number(values.seeds)
-const only = values.only?.split(',')
-if (only !== undefined && values.write) throw new Error('the table is written from a run of all patches')
+interface Flags extends SeedFlags {
+  readonly only?: readonly string[]
+  readonly jobs: number
+  readonly write?: true
+  readonly scenario?: true
+}
+
+const seedsDefault = 2_000
+
+const flags = parseFlags(process.argv.slice(2), {
+  name: 'sim:mutants',
+  purpose: 'Plants one mistake after the other in a copy of the code, and says which seed of the simulator notices it.',
+  usage: '[--only NAMES] [--seeds N] [--seed S]',
+  options: [
+    new Option('--only <NAMES>', 'some of them, separated by commas').argParser(commaSeparated),
+    ...seedFlags(seedsDefault),
+    new Option('--jobs <N>', 'run so many at one time').argParser(wholeNumber(1)).default(availableParallelism()),
+    // The table is written from a run of all patches.
+    new Option('--write', 'and write the table in src/README.md').conflicts('only'),
+    new Option('--scenario', 'and write the smallest plan that shows each, in scenarios/'),
+  ],
+  examples: [
+    ['npm run sim:mutants', 'all of them'],
+    ['npm run sim:mutants -- --only foreign-package --seeds 500 --seed 1000', 'one of them, and other seeds'],
+  ],
+}) as Flags
+const { from, count } = seedsOf(flags, { from: 1, count: seedsDefault })
+const end = from + count
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const readme = join(repository, 'src/README.md')
 const seedMsMax = 60_000
+/** What is said of a run that is ended, in `run` and in `simulation.ts`. */
+const limit = /^(it does not end within|its process (ends|has ended)|more than \d+ events)/
 
-const patches = readPatches().filter(({ name }) => only === undefined || only.includes(name))
-if (patches.length === 0) throw new Error(`there is no patch ${values.only}`)
+const everything = readPatches()
+const strange = flags.only?.filter((name) => everything.every((patch) => patch.name !== name)) ?? []
+if (strange.length > 0) refuse(`there is no patch ${strange.join(', ')}: ls test/sim/mutants`, 'sim:mutants')
+const patches = everything.filter(({ name }) => flags.only?.includes(name) ?? true)
 
 const temporary = mkdtempSync(join(tmpdir(), 'godwit-mutants-'))
 const workers = new Set<ChildProcess>()
@@ -96,8 +119,11 @@ const failures = verdicts.filter(({ seeds }) => seeds === undefined)
 for (const name of dull) console.log(`scenarios/${name}.json does not show its mistake any more`)
 const failing = (await Promise.all(sick.values())).filter((found) => found !== undefined).length
 if (failing > 0) console.log(`${failing} seeds fail without any planted bug`)
+const byLimit = verdicts.filter(({ isByLimit }) => isByLimit)
 console.log(`${verdicts.length - failures.length} of ${verdicts.length} planted bugs were noticed`)
-if (values.write) writeTable(verdicts)
+if (byLimit.length > 0)
+  console.log(`${byLimit.length} of them by the time limit alone: ${byLimit.map(({ patch }) => patch.name).join(', ')}`)
+if (flags.write) writeTable(verdicts)
 process.exit(failures.length + dull.length + failing > 0 ? 1 : 0)
 
 // ---- the course of it
@@ -119,7 +145,8 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       const copy = makeCopy(patch.name, original.root)
       const obstacle = applyPatch(patch, copy.root, 'apply')
       if (obstacle === undefined) return { patch, copy, nextSeed: from, workers: 0, caught: undefined }
-      conclude({ patch, seeds: undefined, found: shortened(`the patch does not apply: ${obstacle}`) })
+      const text = shortened(`the patch does not apply: ${obstacle}`)
+      conclude({ patch, seeds: undefined, found: text, isByLimit: false })
       removeCopy(copy)
     }
     return [...open].filter(hasSeeds).toSorted((a, b) => a.workers - b.workers)[0]
@@ -132,14 +159,14 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       while (hasSeeds(mutant)) await tryNext(mutant)
       if (--mutant.workers > 0) continue
       open.delete(mutant)
-      if (values.scenario) await writeScenario(mutant)
+      if (flags.scenario) await writeScenario(mutant)
       else if (await isDull(mutant)) dull.push(mutant.patch.name)
       removeCopy(mutant.copy)
       conclude(verdictOf(mutant))
     }
   }
 
-  await Promise.all(Array.from({ length: Number(values.jobs) }, fillSlot))
+  await Promise.all(Array.from({ length: flags.jobs }, fillSlot))
   return found
 }
 
@@ -190,8 +217,10 @@ function findWithout(seed: number): Promise<string | undefined> {
 }
 
 function verdictOf({ patch, caught }: Mutant): Verdict {
-  if (caught === undefined) return { patch, seeds: undefined, found: `${values.seeds} seeds saw nothing` }
-  return { patch, seeds: caught.seed - from + 1, found: shortened(caught.found) }
+  if (caught === undefined) return { patch, seeds: undefined, found: `${count} seeds saw nothing`, isByLimit: false }
+  const found = shortened(caught.found)
+  const isByLimit = limit.test(found)
+  return { patch, seeds: caught.seed - from + 1, found: isByLimit ? `its time limit: ${found}` : found, isByLimit }
 }
 
 /** Without the moment at which it happened, and without what is too long for a line. */
@@ -281,8 +310,10 @@ function writeTable(rows: readonly Verdict[]): void {
   }
   const rules = '## The rules'
   if (!text.includes(rules)) throw new Error(`${readme} has no section "${rules}"`)
-  const intro = `Each patch in \`test/sim/mutants\` plants one mistake in a copy of this code, and the simulator runs there until it notices.
-The table is written by \`npm run sim:mutants -- --write\`; a mistake that is not noticed within ${values.seeds} seeds fails that command.`
+  const intro = [
+    'Each patch in `test/sim/mutants` plants one mistake in a copy of this code, and the simulator runs there until it notices.',
+    `The table is written by \`npm run sim:mutants -- --write\`; a mistake that is not noticed within ${count} seeds fails that command.`,
+  ].join('\n')
   writeFileSync(
     readme,
     text.replace(rules, () => `## Planted bugs\n\n${intro}\n\n${begins}\n\n${table}\n\n${ends}\n\n${rules}`),

@@ -17,6 +17,8 @@ export interface Stall {
   /** They do not arrive, or not before it is over; or their answers do not come back; or there is no room for them. */
   readonly how: 'lost' | 'held' | 'unanswered' | 'full'
   readonly untilMs: number
+  /** An append meets it. */
+  readonly met?: () => void
 }
 
 export class Network {
@@ -137,16 +139,22 @@ export class Wire {
     })
   }
 
+  /** Something that is sent now leaves. */
+  get reaches(): boolean {
+    return this.outUp && !this.closed
+  }
+
   /** Nothing passes that way any more. The process hears of it after `noticedMs`, unless it is over by then; then its connection is
-   *  gone both ways. */
-  cut(noticedMs: number, way: Way): void {
-    if (!this.outUp || !this.inUp) return
+   *  gone both ways. False: something is cut already. */
+  cut(noticedMs: number, way: Way): boolean {
+    if (!this.outUp || !this.inUp) return false
     if (way !== 'in') this.outUp = false
     if (way !== 'out') this.inUp = false
     this.detection = this.network.timeline.in(noticedMs, () => {
       this.outUp = this.inUp = false
       this.tell(false)
     })
+    return true
   }
 
   /** Everything passes again. What was under way is lost, so the process always hears of it. */
@@ -197,12 +205,13 @@ export class Wire {
     const { faults, random, timeline, coverage } = this.network
     if (!(way === 'out' ? this.outUp : this.inUp)) return
     if (random.next() < faults.lost) return coverage.fault('message lost')
-    const { late, lateMsMax } = (way === 'in' ? this.slowIn : undefined) ?? faults
+    const slow = way === 'in' ? this.slowIn : undefined
+    const { late, lateMsMax } = slow ?? faults
     const copies = random.next() < faults.doubled ? 2 : 1
     if (copies === 2) coverage.fault('message doubled')
     for (let copy = 0; copy < copies; copy++) {
       const isLate = random.next() < late
-      if (isLate) coverage.fault('message late')
+      if (isLate) coverage.fault(slow === undefined ? 'message late' : 'answer late')
       let atMs = timeline.nowMs + this.delayMs() + (isLate ? random.next() * lateMsMax : 0)
       if (way === 'out') atMs += this.clock.heldMs
       const lastMs = way === 'out' ? this.outMs : this.inMs

@@ -15,12 +15,28 @@ const compact = new Intl.NumberFormat('en', { notation: 'compact' })
 /** At most five characters. */
 export const short = (count: number): string => compact.format(count)
 
+/** In its two largest units. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
-  const [hours, minutes, rest] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, String(whole % 60)]
-  return hours > 0
-    ? `${hours}:${String(minutes).padStart(2, '0')}:${rest.padStart(2, '0')}`
-    : `${minutes}:${rest.padStart(2, '0')}`
+  const [hours, minutes] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60]
+  const two = (count: number): string => String(count).padStart(2, '0')
+  if (hours > 0) return `${thousands(hours)} h ${two(minutes)} min`
+  return minutes > 0 ? `${minutes} min ${two(whole % 60)} s` : `${whole} s`
+}
+
+/** Broken between words, each line after the first behind so many blanks. The first one begins there as well. */
+export function wrapped(output: Output, text: string, margin: number): string {
+  const width = pageWidthOf(output) - margin
+  const lines = text.split('\n').flatMap((line) => {
+    const broken: string[] = []
+    for (const word of line.split(' ')) {
+      const last = broken.at(-1)
+      if (last === undefined || stringWidth(last) + 1 + stringWidth(word) > width) broken.push(word)
+      else broken[broken.length - 1] = `${last} ${word}`
+    }
+    return broken
+  })
+  return lines.join(`\n${' '.repeat(margin)}`)
 }
 
 /** A term, and beside it what is said of it, broken between its parts. */

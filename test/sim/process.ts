@@ -120,8 +120,10 @@ export class Process {
       subjects,
       createHost: (listener) => this.#watched(createHost({ definitions, clock, listener: this.#listener(listener) })),
       answer: (replyTo, answer) => {
-        if (answer.kind === 'refused')
+        if (answer.kind === 'refused') {
+          if (answer.why.code === 'TOO_LARGE') world.coverage.fault('event outgrows the log')
           this.#saw({ kind: 'refused', life, frame: answer.id, lane: answer.lane, code: answer.why.code })
+        }
         answers.send(replyTo, [answer])
       },
       send: (call) => senderOf().call(call),
@@ -170,17 +172,24 @@ export class Process {
     ].join('\n          ')
   }
 
-  leave(timeoutMs: number): void {
+  /** `heard`: it is told. */
+  leave(timeoutMs: number, heard: () => void): void {
     if (this.state !== 'runs') return
     this.state = 'leaves'
-    this.clock.hear(() => this.#loop.tell({ kind: 'leave', timeoutMs }))
+    this.clock.hear(() => {
+      heard()
+      this.#loop.tell({ kind: 'leave', timeoutMs })
+    })
   }
 
   /** An operator's message. */
-  ask(request: Extract<LifecycleRequest, { kind: 'drain' | 'list' }>): void {
+  ask(request: Extract<LifecycleRequest, { kind: 'drain' | 'list' }>, heard: () => void): void {
     if (this.state !== 'runs') return
     if (request.kind === 'drain') this.state = 'leaves'
-    this.clock.hear(() => this.#loop.tell({ kind: 'asked', ticket: 0, request }))
+    this.clock.hear(() => {
+      heard()
+      this.#loop.tell({ kind: 'asked', ticket: 0, request })
+    })
   }
 
   /** Everything in memory is lost. */
@@ -214,6 +223,7 @@ export class Process {
   }
 
   #die(): never {
+    if (this.state !== 'ended') this.#world.coverage.fault('deadly event')
     this.kill('poisoned')
     throw new Error('the process is dead')
   }
@@ -273,8 +283,10 @@ export class Process {
     return {
       ...shards,
       append: (name, record, expected, options) => {
-        if (name.startsWith(logNames.shard('')))
-          this.#saw({ kind: 'appends', life, name, token: (decodeRecord(record) as LogRecord).token })
+        if (name.startsWith(logNames.shard(''))) {
+          const { kind, token } = decodeRecord(record) as LogRecord
+          this.#saw({ kind: 'appends', life, name, record: kind, token })
+        }
         return shards.append(name, record, expected, options)
       },
       read: (name, from, timeoutMs) => {
@@ -301,7 +313,9 @@ export class Process {
       take: (turn) => {
         const { cause } = turn
         act('turn', turn.actor, turn.epoch, cause.kind === 'event' ? (cause.request ?? 'refused') : cause.kind)
-        return host.take(turn)
+        const result = host.take(turn)
+        if (result.outcome.kind === 'failed' && this.state !== 'ended') this.#world.coverage.fault('event throws')
+        return result
       },
       perform: (actor, turn, epoch) => {
         act('perform', actor, epoch, `turn ${turn}`)

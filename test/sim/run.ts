@@ -1,60 +1,77 @@
 /** Runs the simulator from the command line: many seeds on all cores, and of what fails the smallest plan that fails like it.
  *
- *      npm run sim -- --seeds 1000                 a thousand fresh seeds
- *      npm run sim -- --minutes 10 --from 1        as many as there is time for, from 1 on; --keep-going: and do not stop at a failure
+ *      npm run sim -- --seeds 1000                 a thousand fresh seeds; with --seed 1: from that one on
+ *      npm run sim -- --minutes 10                 as many as there is time for; --keep-going: and do not stop at a failure
  *      npm run sim -- --seed 42                    one seed, twice
  *      npm run sim -- --seed 42 --verbose          and its transcript, in this process
  *      npm run sim -- --seed 42 --plan '{...}'     with something else in its plan than was drawn
  *
- *  Also: --jobs 2 (workers), --lines 60 (how much is shown of what led to a failure), --no-shrink. A thousand seeds that do not meet
- *  everything that `coverage.ts` names have failed as well. */
+ *  A thousand seeds that do not meet everything that `coverage.ts` names have failed as well. */
 
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
+import { wholeNumber } from '../../src/cli/flags.ts'
 import { outputOf, paint } from '../../src/cli/terminal.ts'
 import { missingFrom } from './coverage.ts'
 import { Crew } from './crew.ts'
 import { merge, type Patch } from './difference.ts'
 import { type Failure, failureOf, planText, violationsOf } from './failure.ts'
+import { parseFlags, planPatch, positiveNumber, seedFlags, type SeedFlags, seedsOf } from './flags.ts'
 import { duration, entry, pageWidthOf, thousands } from './page.ts'
 import { drawPlan, type Plan } from './plan.ts'
 import { Progress } from './progress.ts'
 import { coverageOf, missingOf, numbersOf } from './report.ts'
 import { boundsDefault, ruleOf, shrink, type Shrunk } from './shrink.ts'
 import { Tally } from './tally.ts'
-import { judge, type Trial, type Verdict } from './trial.ts'
+import { compared, judge, type Trial, type Verdict } from './trial.ts'
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string' },
-    from: { type: 'string' },
-    minutes: { type: 'string' },
-    jobs: { type: 'string' },
-    lines: { type: 'string', default: '60' },
-    plan: { type: 'string' },
-    verbose: { type: 'boolean', default: false },
-    'keep-going': { type: 'boolean', default: false },
-    'no-shrink': { type: 'boolean', default: false },
-  },
-})
-
-const numberOf = (name: 'seed' | 'seeds' | 'from' | 'minutes' | 'jobs' | 'lines'): number | undefined => {
-  const text = values[name]
-  if (text !== undefined && !/^\d+(\.\d+)?$/.test(text)) throw new Error(`--${name} ${text}: not a number`)
-  return text === undefined ? undefined : Number(text)
+interface Flags extends SeedFlags {
+  readonly minutes?: number
+  readonly jobs: number
+  readonly lines: number
+  readonly plan?: Patch
+  readonly verbose?: true
+  readonly keepGoing?: true
+  readonly shrink: boolean
 }
 
+const seedsDefault = 100
+
+const flags = parseFlags(process.argv.slice(2), {
+  name: 'sim',
+  purpose: 'Runs whole clusters under faults, each from a seed, and says which promise of Godwit breaks.',
+  usage: '--seeds N [--seed S] [--minutes M]',
+  options: [
+    ...seedFlags(seedsDefault),
+    new Option('--minutes <M>', 'no longer than that').argParser(positiveNumber),
+    new Option('--keep-going', 'do not stop at a failure'),
+    new Option('--jobs <N>', 'run so many at one time').argParser(wholeNumber(1)).default(availableParallelism()),
+    new Option('--plan <JSON>', 'what is to be different in the plan').argParser(planPatch),
+    new Option('--verbose', 'print the transcript, in this process').conflicts('jobs'),
+    new Option('--lines <N>', 'show so much of what led to a failure').argParser(wholeNumber(0)).default(60),
+    new Option('--no-shrink', 'leave a failing plan as it is'),
+  ],
+  examples: [
+    ['npm run sim -- --seeds 1000', 'a thousand fresh seeds'],
+    ['npm run sim -- --seeds 1000 --seed 1', 'always the same thousand'],
+    ['npm run sim -- --minutes 10 --keep-going', 'as many as there is time for'],
+    ['npm run sim -- --seed 42 --verbose', 'one seed, with its transcript'],
+  ],
+}) as Flags
+
+// `npm run sim | head`: whoever has read enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
 const output = outputOf(process.stdout)
-const only = numberOf('seed')
-const from = only ?? numberOf('from') ?? Date.now() % 1_000_000_000
-const minutes = numberOf('minutes')
-const count = only === undefined ? (numberOf('seeds') ?? (minutes === undefined ? 100 : Infinity)) : 1
-const jobs = Math.max(1, numberOf('jobs') ?? availableParallelism())
-const linesShown = numberOf('lines')!
-const patch = values.plan === undefined ? undefined : (JSON.parse(values.plan) as Patch)
+const { minutes, jobs, plan: patch } = flags
+const { from, count } = seedsOf(
+  // Where there is a time for it, one seed is the first of many.
+  minutes === undefined ? flags : { ...flags, seeds: flags.seeds ?? Infinity },
+  { from: Date.now() % 1_000_000_000, count: seedsDefault },
+)
+const isAlone = count === 1
 const startedMs = performance.now()
 const untilMs = minutes === undefined ? Infinity : startedMs + minutes * 60_000
 const secondsSoFar = (): number => (performance.now() - startedMs) / 1_000
@@ -68,8 +85,11 @@ const tally = new Tally()
 let isStopped = false
 
 async function runHere(): Promise<void> {
+  const crew = new Crew(1)
   for (const trial of trials()) {
-    const verdict = await judge(trial, (line) => console.log(line))
+    const here = await judge({ ...trial, twice: true }, (line) => console.log(line))
+    const verdict =
+      trial.twice === true && here.violations.length === 0 ? compared(here, await crew.judge(trial)) : here
     hear(verdict)
     write(
       '\n',
@@ -79,11 +99,12 @@ async function runHere(): Promise<void> {
       summaryOf(verdict),
     )
   }
+  crew.close()
   process.exitCode = tally.failures.length > 0 ? 1 : 0
 }
 
 async function runCrew(): Promise<void> {
-  if (only === undefined) write(entry(output, 'first seed', [String(from)]))
+  if (!isAlone) write(entry(output, 'first seed', [String(from)]))
   const crew = new Crew(jobs)
   process.on('SIGINT', () => {
     if (isStopped) process.exit(130)
@@ -93,13 +114,13 @@ async function runCrew(): Promise<void> {
   await crew.run(trials(), (verdict) => {
     hear(verdict)
     if (verdict.violations.length > 0) progress.say(violationLine(verdict))
-    else if (only !== undefined) progress.say(summaryOf(verdict).trimEnd())
+    else if (isAlone) progress.say(summaryOf(verdict).trimEnd())
   })
   progress.end()
   const missing = missingFrom(tally.coverage)
   const mustMeetAll = tally.seeds >= seedsToMeetAll
   write('\n', numbersOf(output, tally, secondsSoFar(), Math.min(jobs, tally.seeds)), '\n')
-  if (only === undefined && (tally.failures.length === 0 || values['keep-going']))
+  if (!isAlone && (tally.failures.length === 0 || flags.keepGoing))
     write(coverageOf(output, tally.coverage), '\n', missingOf(output, missing, mustMeetAll))
   for (const verdict of firstOfEachRule(tally.failures)) write(failureOf(output, await explain(crew, verdict)))
   crew.close()
@@ -108,25 +129,25 @@ async function runCrew(): Promise<void> {
 
 function* trials(): Generator<Trial> {
   for (let seed = from; seed < from + count && !isStopped && performance.now() < untilMs; seed++)
-    yield { seed, twice: only !== undefined || seed % seedsPerTwice === 0, ...(patch && { plan: planOf(seed) }) }
+    yield { seed, twice: isAlone || seed % seedsPerTwice === 0, ...(patch && { plan: planOf(seed) }) }
 }
 
 function hear(verdict: Verdict): void {
   tally.add(verdict)
-  if (verdict.violations.length > 0 && !values['keep-going']) isStopped = true
+  if (verdict.violations.length > 0 && !flags.keepGoing) isStopped = true
 }
 
 /** The plan that fails like it and is smaller, and its end. */
 async function explain(crew: Crew, verdict: Verdict): Promise<Failure> {
   const { seed } = verdict
   const plan = planOf(seed)
-  const shrunk = values['no-shrink'] ? undefined : await shrinkWith(crew, verdict, plan)
+  const shrunk = !flags.shrink ? undefined : await shrinkWith(crew, verdict, plan)
   const file = join(tmpdir(), `godwit-sim-${seed}.txt`)
   writeFileSync(file, '')
   const again = await crew.judge({ seed, plan: shrunk?.plan ?? plan, transcript: file })
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
   appendFileSync(file, again.violations.map((violation) => `!! ${violation}\n`).join(''))
-  const told = { verdict: again, lines: lines.slice(Math.max(0, lines.length - linesShown)), file }
+  const told = { verdict: again, lines: lines.slice(Math.max(0, lines.length - flags.lines)), file }
   return { verdict, plan, shrunk, told }
 }
 
@@ -185,9 +206,9 @@ function violationLine({ seed, violations }: Verdict): string {
   return `  ${paint(output, 'red', '✗')} ${text.length > width ? `${text.slice(0, width - 1)}…` : text}`
 }
 
-const summaryOf = ({ seed, hash, events, calls, answered, simulatedMs }: Verdict): string =>
+const summaryOf = ({ seed, course, events, calls, answered, simulatedMs }: Verdict): string =>
   entry(output, `seed ${seed}`, [
-    `hash ${hash}`,
+    ...(course === undefined ? [] : [`hash ${course.hash}`, `of its records ${course.storedHash}`]),
     `${thousands(events)} events`,
     `${thousands(answered)} of ${thousands(calls)} wishes answered`,
     `${thousands(simulatedMs)} ms`,
@@ -197,4 +218,4 @@ function write(...texts: readonly string[]): void {
   process.stdout.write(texts.join(''))
 }
 
-await (values.verbose ? runHere() : runCrew())
+await (flags.verbose ? runHere() : runCrew())

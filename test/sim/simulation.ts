@@ -14,9 +14,10 @@ import { createWorld, type World } from './world.ts'
 export interface Outcome {
   readonly plan: Plan
   readonly violations: readonly string[]
-  /** What happened, line by line, and a hash of it; both are made when they are asked for. */
+  /** What happened, line by line, and a hash of it; both are made when they are asked for. And one of all bytes that were stored. */
   readonly transcript: () => readonly string[]
   readonly hash: () => string
+  readonly storedHash: () => string
   readonly coverage: Counts
   readonly events: number
   readonly calls: number
@@ -33,6 +34,8 @@ export interface SimulationOptions {
   readonly echo?: (line: string) => void
   /** Takes the place of the drawn plan. */
   readonly plan?: Plan
+  /** Nobody asks for its transcript or its hashes. */
+  readonly isUnread?: boolean
 }
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Outcome> {
@@ -57,11 +60,11 @@ class Simulation {
   /** What was missing when that was looked at last. */
   private lack: string | undefined = 'nobody has looked'
 
-  constructor(world: World, { echo }: SimulationOptions) {
+  constructor(world: World, { echo, isUnread }: SimulationOptions) {
     const { plan, witness } = world
     this.world = world
     this.wholeBoundMs = boundMs(plan)
-    this.transcript = new Transcript(echo)
+    this.transcript = new Transcript(world, echo, isUnread)
     witness.add(this.transcript)
     this.jury = new Jury(world, this.ledger)
     const clients: Client[] = []
@@ -183,6 +186,7 @@ class Simulation {
       violations: witness.violations,
       transcript: () => transcript.lines(),
       hash: () => transcript.hash(),
+      storedHash: () => transcript.storedHash(),
       coverage: coverage.counts(),
       events: timeline.events,
       calls: ledger.wishes.length,

@@ -1,4 +1,4 @@
-/** Tally: the sum of all verdicts of a session. */
+/** Tally: the sum of the verdicts on many seeds. */
 
 import { addCounts } from './coverage.ts'
 import type { Verdict } from './trial.ts'

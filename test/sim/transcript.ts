@@ -1,19 +1,31 @@
-/** Transcript: a run as text, one line an observation. Two runs of one seed must write the same: its hash is the test of that. */
+/** Transcript: a run as text, one line an observation. Two runs of one seed must write the same, and the broker must store the same bytes
+ *  in both: two hashes are the test of that. */
 
 import { createHash } from 'node:crypto'
 import type { NodeEvent } from '../../src/core/effects.ts'
+import type { LogRecord } from '../../src/protocol/records.ts'
 import type { Checker, Life, Observation } from './witness.ts'
+import { streams, type World } from './world.ts'
 
 export class Transcript implements Checker {
   private readonly seen: { readonly observation: Observation; readonly atMs: number }[] = []
+  private readonly bytes = createHash('sha1')
   private readonly echo: ((line: string) => void) | undefined
+  private readonly isUnread: boolean
 
-  constructor(echo?: (line: string) => void) {
+  /** `isUnread`: nobody will ask for it, so nothing is kept. */
+  constructor({ broker }: Pick<World, 'broker'>, echo?: (line: string) => void, isUnread = false) {
     this.echo = echo
+    this.isUnread = isUnread
+    if (isUnread) return
+    for (const stream of Object.values(streams))
+      broker.store(stream).watch('', ({ name, seq, bytes }) => {
+        this.bytes.update(`${name} ${seq} ${bytes.length} `).update(bytes)
+      })
   }
 
   saw(observation: Observation, atMs: number): void {
-    this.seen.push({ observation, atMs })
+    if (!this.isUnread) this.seen.push({ observation, atMs })
     this.echo?.(lineOf(observation, atMs))
   }
 
@@ -26,6 +38,11 @@ export class Transcript implements Checker {
     const hash = createHash('sha1')
     for (const line of this.lines()) hash.update(line)
     return hash.digest('hex').slice(0, 12)
+  }
+
+  /** Of every record that was ever stored, byte for byte. */
+  storedHash(): string {
+    return this.bytes.copy().digest('hex').slice(0, 12)
   }
 }
 
@@ -59,8 +76,9 @@ function textOf(seen: Observation): string {
     case 'declares':
       return `${nameOf(seen.life)} declares ${seen.node} dead`
     case 'appends':
+      return `${nameOf(seen.life)} appends ${seen.record} to ${seen.name}`
     case 'reads':
-      return `${nameOf(seen.life)} ${seen.kind} ${seen.name}`
+      return `${nameOf(seen.life)} reads ${seen.name}`
     case 'broken':
       return `${seen.life ? nameOf(seen.life) : 'world '} !!!! ${seen.text}`
     case 'refused':
@@ -80,20 +98,27 @@ function recordText({ record }: Extract<Observation, { kind: 'stored' }>): strin
   switch (record.kind) {
     case 'row':
       return `row ${record.profile.id} inc ${record.inc} ${record.state} beat ${record.beat}`
-    case 'view':
-      return `view ${record.number}: ${record.members.map(({ id, inc, state }) => `${id}.${inc}${state === 'leaving' ? '-' : ''}`).join(' ')}`
+    case 'view': {
+      const members = record.members.map(({ id, inc, state }) => `${id}.${inc}${state === 'leaving' ? '-' : ''}`)
+      return `view ${record.number}: ${members.join(' ')}`
+    }
     case 'charter':
       return 'charter'
     case 'claim':
       return `claim by ${record.owner}.${record.inc} over ${record.over}`
-    case 'commit':
-      return `commit by ${record.owner}.${record.inc} e${record.epoch}: ${record.actors.map(([actor, stored]) => (stored === null ? `-${actor}` : actor)).join(' ')} ids ${record.requests.map(({ request }) => request).join(' ')}`
+    case 'commit': {
+      const actors = record.actors.map(([actor, stored]) => (stored === null ? `-${actor}` : actor))
+      const ids = record.requests.map(({ request }) => request)
+      return `commit ${writerOf(record)}: ${actors.join(' ')} ids ${ids.join(' ')}`
+    }
     case 'checkpoint':
-      return `checkpoint by ${record.owner}.${record.inc} e${record.epoch} covers ${record.covers}${Array.isArray(record.content) ? ' in parts' : ''}`
+      return `checkpoint ${writerOf(record)} covers ${record.covers}${Array.isArray(record.content) ? ' in parts' : ''}`
     case 'release':
-      return `release by ${record.owner}.${record.inc} e${record.epoch} to ${record.to} ${record.handoff}`
+      return `release ${writerOf(record)} to ${record.to} ${record.handoff}`
   }
 }
+
+const writerOf = ({ owner, inc, epoch }: LogRecord): string => `by ${owner}.${inc} e${epoch}`
 
 function eventText(event: NodeEvent): string {
   switch (event.kind) {

@@ -8,7 +8,7 @@ export interface Trial {
   readonly seed: number
   /** Takes the place of the drawn plan. */
   readonly plan?: Plan
-  /** Two runs of it must be the same. */
+  /** Another run of it, in another process, must be the same: so its verdict tells how it went. */
   readonly twice?: boolean
   /** File to write its transcript to, line by line: what there is of it is there even if the process dies. */
   readonly transcript?: string
@@ -17,8 +17,8 @@ export interface Trial {
 export interface Verdict {
   readonly seed: number
   readonly violations: readonly string[]
-  /** Where it was asked for, by `twice` or by listening. */
-  readonly hash: string | undefined
+  /** How it went, where it must be the same twice, or somebody listens. */
+  readonly course: Course | undefined
   readonly events: number
   readonly calls: number
   readonly answered: number
@@ -27,15 +27,23 @@ export interface Verdict {
   readonly coverage: Readonly<Record<string, number>>
 }
 
+export interface Course {
+  readonly hash: string
+  readonly storedHash: string
+  readonly lines: readonly string[]
+}
+
 export async function judge(trial: Trial, echo?: (line: string) => void): Promise<Verdict> {
   const file = trial.transcript === undefined ? undefined : openSync(trial.transcript, 'w')
   const write = file === undefined ? echo : (line: string) => void writeSync(file, `${line}\n`)
   const plan = trial.plan === undefined ? {} : { plan: trial.plan }
   try {
-    const outcome = await simulate(trial.seed, { ...plan, ...(write && { echo: write }) })
-    const verdict = verdictOf(trial.seed, outcome, trial.twice === true || write !== undefined)
-    if (!trial.twice || verdict.violations.length > 0) return verdict
-    return { ...verdict, violations: differencesOf(outcome, await simulate(trial.seed, plan)) }
+    const isUnread = trial.twice !== true
+    return verdictOf(
+      trial.seed,
+      await simulate(trial.seed, { ...plan, ...(write && { echo: write }), isUnread }),
+      isUnread,
+    )
   } catch (thrown) {
     return failed(trial.seed, `the run threw: ${thrown instanceof Error ? thrown.stack : String(thrown)}`)
   } finally {
@@ -47,7 +55,7 @@ export async function judge(trial: Trial, echo?: (line: string) => void): Promis
 export const failed = (seed: number, violation: string): Verdict => ({
   seed,
   violations: [violation],
-  hash: undefined,
+  course: undefined,
   events: 0,
   calls: 0,
   answered: 0,
@@ -56,10 +64,12 @@ export const failed = (seed: number, violation: string): Verdict => ({
   coverage: {},
 })
 
-const verdictOf = (seed: number, outcome: Outcome, isHashed: boolean): Verdict => ({
+const verdictOf = (seed: number, outcome: Outcome, isUnread: boolean): Verdict => ({
   seed,
   violations: outcome.violations,
-  hash: isHashed ? outcome.hash() : undefined,
+  course: isUnread
+    ? undefined
+    : { hash: outcome.hash(), storedHash: outcome.storedHash(), lines: outcome.transcript() },
   events: outcome.events,
   calls: outcome.calls,
   answered: outcome.answered,
@@ -68,12 +78,19 @@ const verdictOf = (seed: number, outcome: Outcome, isHashed: boolean): Verdict =
   coverage: outcome.coverage,
 })
 
-/** The first of them. */
-function differencesOf(one: Outcome, other: Outcome): readonly string[] {
-  if (one.hash() === other.hash()) return []
-  const [lines, others] = [one.transcript(), other.transcript()]
-  const length = Math.max(lines.length, others.length)
+/** Of two runs of one trial: they must be the same. */
+export function compared(one: Verdict, other: Verdict): Verdict {
+  if (one.violations.length > 0 || other.violations.length > 0) return one.violations.length > 0 ? one : other
+  const difference = differenceOf(one.course!, other.course!)
+  return difference === undefined ? one : { ...one, violations: [`two runs differ: ${difference}`] }
+}
+
+/** The first one. */
+function differenceOf(one: Course, other: Course): string | undefined {
+  const length = Math.max(one.lines.length, other.lines.length)
   let at = 0
-  while (at < length && lines[at] === others[at]) at++
-  return [`two runs differ: in line ${at + 1} one has "${lines[at]?.trim()}" and the other "${others[at]?.trim()}"`]
+  while (at < length && one.lines[at] === other.lines[at]) at++
+  if (at < length)
+    return `in line ${at + 1} one has "${one.lines[at]?.trim()}" and the other "${other.lines[at]?.trim()}"`
+  return one.storedHash === other.storedHash ? undefined : 'they tell the same, and stored other bytes'
 }

@@ -88,7 +88,13 @@ export type Observation =
       readonly heldMs: number
     }
   /** A process appends to the log of a shard, perhaps once more. */
-  | { readonly kind: 'appends'; readonly life: Life; readonly name: string; readonly token: string }
+  | {
+      readonly kind: 'appends'
+      readonly life: Life
+      readonly name: string
+      readonly record: LogRecord['kind']
+      readonly token: string
+    }
   /** A process reads a whole log. */
   | { readonly kind: 'reads'; readonly life: Life; readonly name: string }
   /** Something that must never be said: an error with nobody to hear it. */

@@ -36,6 +36,7 @@ export function createWorld(plan: Plan): World {
   const broker = new MemoryBroker('sim', { clock: clockOf(timeline) })
   const network = new Network(timeline, broker, randomFor(plan.seed, 'network'), plan.faults, coverage)
   const witness = new Witness(() => timeline.nowMs)
+  witness.add(coverage)
   const report = (error: unknown): void =>
     witness.saw({
       kind: 'broken',

@@ -1,5 +1,5 @@
-/** Worker: runs seeds in the copy that it lies in, one after the other, as its parent names them; or a plan in the place of a seed. What breaks the process itself is
- *  told as well: a planted bug may do that. */
+/** Worker: runs seeds in the copy that it lies in, one after the other, as its parent names them; or a plan in the place of a seed.
+ *  What breaks the process itself is told as well: a planted bug may do that. */
 
 import type { Plan } from '../plan.ts'
 import { simulate } from '../simulation.ts'
@@ -13,7 +13,10 @@ process.on('uncaughtException', (thrown: unknown) => {
 })
 
 process.on('message', (given: number | Plan) => {
-  const run = typeof given === 'number' ? simulate(given) : simulate(given.seed, { plan: given })
+  const run =
+    typeof given === 'number'
+      ? simulate(given, { isUnread: true })
+      : simulate(given.seed, { plan: given, isUnread: true })
   run.then(
     ({ violations }) => tell({ kind: 'over', found: violations[0] }),
     (thrown: unknown) => tell({ kind: 'over', found: `the run throws: ${textOf(thrown)}` }),
