@@ -21,7 +21,7 @@ export interface ClusterOptions {
 }
 
 export const clusterName = 'soak'
-const shards = 64
+export const shards = 64
 /** A supervisor does not start a process in circles. */
 const restartMs = 500
 /** A node's drain takes 30 s at most by its own default; what it waits for besides is the broker. */

@@ -1,7 +1,9 @@
 /** The judges of the soak, on doctored evidence: a judge that finds nothing wrong in a long run must be one that would have. */
 
 import test from 'ava'
+import { encodeRecord, type LogRecord } from '../../src/protocol/records.ts'
 import { Absences } from './absences.ts'
+import { Chronicle, type StreamName } from './chronicle.ts'
 import { Deeds } from './deeds.ts'
 import { judgeFirings } from './firing.ts'
 import { judgeHistory, judgeMemory } from './history.ts'
@@ -172,4 +174,95 @@ test('deeds: one that is repeated, undone or done by an owner of the past is not
     deeds.wrong.join('\n'),
     /m3 .* performed by process 1 .*\n.*m5 .* under epoch 5, 1000 ms after epoch 9.*\n.*m4 was performed/,
   )
+})
+
+/** Records as they lie in the store, in two streams; each lies there one millisecond after the one before. */
+function storeOf() {
+  const chronicle = new Chronicle(64)
+  const seqs = { control: 0, log: 0 }
+  const tails = new Map<string, number>()
+  let timeMs = 0
+  let tokens = 0
+  const put = (stream: StreamName, name: string, record: object): number => {
+    const seq = ++seqs[stream]
+    chronicle.take(stream, { name, seq, timeMs: ++timeMs, bytes: encodeRecord(record as LogRecord) })
+    return seq
+  }
+  const write = (fields: object, owner = 'n1', shard = 'shard.main.0'): number => {
+    const shared = { token: `t${++tokens}`, prev: tails.get(shard) ?? 0, owner, inc: 1 }
+    const seq = put('log', shard, { ...shared, ...fields })
+    tails.set(shard, seq)
+    return seq
+  }
+  return {
+    chronicle,
+    row: (id: string, state: string, inc = 1) =>
+      put('control', `row.${id}`, { kind: 'row', inc, boot: `b${inc}`, state, token: `t${++tokens}`, profile: { id } }),
+    view: (number: number) => put('control', 'view', { kind: 'view', number, token: `t${++tokens}` }),
+    claim: (owner: string, shard?: string) => write({ kind: 'claim', epoch: 0, over: 'empty' }, owner, shard),
+    commit: (epoch: number, fields: object = {}) =>
+      write({ kind: 'commit', epoch, actors: [], requests: [], ...fields }),
+    /** One that was replaced before anybody read it. */
+    lose(): void {
+      tails.set('shard.main.0', ++seqs.log)
+    },
+    wrong(): string {
+      chronicle.finish()
+      return chronicle.wrong.join('\n')
+    },
+  }
+}
+
+test('chronicle: a store of two owners, one after the other, is not blamed', (t) => {
+  const store = storeOf()
+  store.row('n1', 'up')
+  store.row('n2', 'up')
+  store.view(1)
+  const first = store.claim('n1')
+  store.commit(first)
+  store.row('n1', 'dead')
+  store.view(2)
+  store.claim('n2')
+  store.row('n1', 'up', 2)
+  t.is(store.wrong(), '')
+  t.is(store.chronicle.counts.records, 9)
+})
+
+test('chronicle: a claim over an owner who is alive, and a commit under an epoch that is over, are noticed', (t) => {
+  const store = storeOf()
+  store.row('n1', 'up')
+  const first = store.claim('n1')
+  store.claim('n2')
+  store.commit(first)
+  store.row('n1', 'dead')
+  t.regex(
+    store.wrong(),
+    /S1: n2.1 claims main.0 over n1.1 .*\n.*I5: commit by n1.1 under epoch 1 in main.0, where stands n2/,
+  )
+})
+
+test('chronicle: a broken chain, a view or incarnation that does not grow, and a sequence given out twice are noticed', (t) => {
+  const store = storeOf()
+  store.row('n1', 'up', 2)
+  store.row('n1', 'up', 1)
+  store.view(1)
+  store.view(1)
+  store.commit(store.claim('n1'), { prev: 7 })
+  t.regex(
+    store.wrong(),
+    /I4: the row of n1 goes from 2 up to 1 up\n.*I4: view 1 follows view 1\n.*I5: commit at 2 .* names 7/,
+  )
+  store.chronicle.take('log', { name: 'part.x', seq: 1, timeMs: 99, bytes: new Uint8Array() })
+  t.regex(store.wrong(), /R1: the store gives 1 to a record of part.x/)
+})
+
+test('chronicle: what was removed before it was read is counted, and what follows is not blamed for it', (t) => {
+  const store = storeOf()
+  store.row('n1', 'up')
+  const first = store.claim('n1')
+  store.commit(first)
+  store.lose()
+  store.commit(first)
+  t.is(store.wrong(), '')
+  t.is(store.chronicle.counts.unseen, 1)
 })

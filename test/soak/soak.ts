@@ -10,8 +10,10 @@ import { timings } from '../../src/index.ts'
 import { Attention } from './attention.ts'
 import { type Caller, connectCaller, connectPlainCaller, type GodwitCaller } from './caller.ts'
 import { monotonicMs } from './clock.ts'
-import { Cluster, clusterName } from './cluster.ts'
+import { Chronicle } from './chronicle.ts'
+import { Cluster, clusterName, shards } from './cluster.ts'
 import { type Blow, Fate, type FaultKind, type RoundKind } from './fate.ts'
+import { followStore, type StoreFollower } from './follower.ts'
 import { type Outside, startOutside } from './outside.ts'
 import { Transcript } from './transcript.ts'
 import { Verdict } from './verdict.ts'
@@ -59,9 +61,11 @@ export class Soak {
   cluster: Cluster | undefined
   workload: Workload | undefined
   outside: Outside | undefined
+  readonly chronicle = new Chronicle(shards)
   private readonly attention = new Attention()
   private readonly options: SoakOptions
   private fate: Fate | undefined
+  private follower: StoreFollower | undefined
   private callers: readonly Caller[] = []
   private judging: NodeJS.Timeout | undefined
   private interrupted = false
@@ -95,6 +99,7 @@ export class Soak {
     this.outside = outside
     const cluster = await Cluster.start({ folder: this.folder, outside, transcript, verdict })
     this.cluster = cluster
+    this.follower = await followStore(cluster.broker.port, clusterName, this.chronicle)
     const fate = new Fate(cluster, seededRandom(seed))
     this.fate = fate
     for (const id of fate.firstIds) cluster.want(id)
@@ -126,6 +131,8 @@ export class Soak {
     workload.rest()
     await this.listed(workload, first)
     await workload.close()
+    const unread = await this.follower.complete()
+    if (unread !== undefined) verdict.violation(`the store could not be read to its end: ${unread}`)
     await pause(2 * lookMs)
     this.judge(outside, workload)
   }
@@ -148,6 +155,7 @@ export class Soak {
     this.attention.stop()
     this.fate?.end()
     this.workload?.abandon()
+    await this.follower?.end()
     await Promise.allSettled([this.cluster?.stop(), ...this.callers.map((caller) => caller.close())])
     await this.outside?.stop()
     await this.verdict.close()
@@ -241,6 +249,7 @@ export class Soak {
     outside.holds.judge(monotonicMs())
     this.verdict.drain(outside.holds.wrong)
     this.verdict.drain(outside.deeds.wrong)
+    this.verdict.drain(this.chronicle.wrong)
     workload.judgeOpen()
   }
 }

@@ -47,7 +47,7 @@ function faultTable({ faults, rounds }: Soak): string[] {
   return [paint('dim', line(head)), ...rows.map(line)]
 }
 
-function callTable({ workload, outside, cluster }: Soak): string[] {
+function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
   const { counts, outcomes, timerLatenessMsMax } = workload!
   const row = (what: string, evidence: string): string => `${left(what, 22)}${evidence}`
   const outcomeTexts = [...outcomes].toSorted((a, b) => b[1] - a[1]).map(([what, times]) => `${count(times)} ${what}`)
@@ -55,6 +55,8 @@ function callTable({ workload, outside, cluster }: Soak): string[] {
     const times = cluster?.told.get(kind) ?? 0
     return times === 0 ? [] : [`${count(times)} ${kind}`]
   })
+  const unseen =
+    chronicle.counts.unseen === 0 ? '' : `; ${count(chronicle.counts.unseen)} removed before they were read`
   return [
     row(`${count(counts.calls)} calls`, outcomeTexts.join(', ')),
     row(
@@ -72,6 +74,7 @@ function callTable({ workload, outside, cluster }: Soak): string[] {
       `${count(outside?.counts.connections ?? 0)} connections, ${count(outside?.counts.refused ?? 0)} refused for an old epoch`,
     ),
     row('plain actions', `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain`),
+    row('the store', `${many(chronicle.counts.records, 'record')} in whole chains${unseen}`),
     row('the nodes told', told.join(', ')),
     row(
       'slowest node',
