@@ -1,5 +1,5 @@
 /** Chronicle: what the store itself says of a run: every record of the control log and of the shards' logs, in the order in which the
- *  broker stored them, judged by the checkers of the simulator (S1, S2, I4, I5).
+ *  broker stored them, judged by the checkers of the simulator (S1, S2, I4, I5) and by those here that ask what a commit holds.
  *
  *  The two streams have no order between them but the broker's clock. So a record waits until the other stream has come as far; what
  *  was declared in the same millisecond was declared before it was acted on. Of what was removed before it came nothing is
@@ -11,12 +11,14 @@ import { Owners } from '../sim/checkers/owners.ts'
 import { Records } from '../sim/checkers/records.ts'
 import { Witness } from '../sim/witness.ts'
 import { monotonicMs } from './clock.ts'
+import { Requests } from './requests.ts'
 
 export type StreamName = 'control' | 'log'
 
 export class Chronicle {
   readonly wrong: string[] = []
   readonly counts = { records: 0, commits: 0, unseen: 0 }
+  readonly requests = new Requests()
   private readonly waiting: Readonly<Record<StreamName, LogEntry[]>> = { control: [], log: [] }
   private readonly lastSeqs: Record<StreamName, number> = { control: 0, log: 0 }
   private readonly tails = new Map<string, number>()
@@ -55,7 +57,7 @@ export class Chronicle {
     const isPart = stream === 'log' && !entry.name.startsWith('shard.')
     const record = isPart ? undefined : this.decoded(stream, entry)
     if (record !== undefined) this.judge(entry, record)
-    this.wrong.push(...this.witness.violations.splice(0))
+    this.wrong.push(...this.witness.violations.splice(0), ...this.requests.wrong.splice(0))
   }
 
   private judgeSequence(stream: StreamName, { seq, name }: LogEntry): void {
@@ -88,7 +90,9 @@ export class Chronicle {
     }
     this.records.saw({ kind: 'stored', name, seq, record })
     this.owners.saw({ kind: 'stored', name, seq, record })
-    if (record.kind === 'commit') this.counts.commits++
+    if (record.kind !== 'commit') return
+    this.counts.commits++
+    this.requests.take(record, seq, this.atMs)
   }
 
   private isUnseen(seq: number): boolean {

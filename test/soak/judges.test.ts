@@ -266,3 +266,14 @@ test('chronicle: what was removed before it was read is counted, and what follow
   t.is(store.wrong(), '')
   t.is(store.chronicle.counts.unseen, 1)
 })
+
+test('chronicle: a request that two commits hold is noticed, and one that was kept open is not blamed for its answer', (t) => {
+  const store = storeOf()
+  const request = (answer: unknown) => ({ actor: 'journal/a1', request: 'r1', hash: 0, keepMs: 1, answer })
+  const first = store.claim('n1')
+  store.commit(first, { requests: [request('open')] })
+  store.commit(first, { requests: [request('view')] })
+  t.is(store.wrong(), '')
+  store.commit(first, { requests: [request('view')] })
+  t.regex(store.wrong(), /M2: request r1 of journal\/a1 is in the commit at 3 and in the one at 4/)
+})

@@ -74,7 +74,10 @@ function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
       `${count(outside?.counts.connections ?? 0)} connections, ${count(outside?.counts.refused ?? 0)} refused for an old epoch`,
     ),
     row('plain actions', `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain`),
-    row('the store', `${many(chronicle.counts.records, 'record')} in whole chains${unseen}`),
+    row(
+      'the store',
+      `${many(chronicle.counts.records, 'record')} in whole chains, ${many(chronicle.requests.count, 'request id')} in one commit each${unseen}`,
+    ),
     row('the nodes told', told.join(', ')),
     row(
       'slowest node',
