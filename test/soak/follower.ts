@@ -1,7 +1,7 @@
 /** Follower: every record of one stream, once and in the order of the store. It stands on a connection of its own to the broker, which
  *  no fault of the network befalls, and goes on behind the last record that came whenever the consumer may be gone: after a
- *  reconnect, at a gap in its deliveries, and when its heartbeats stay away. What a checkpoint or a beat has replaced before it
- *  came is a gap in the sequences: the one who listens is told of it, and judges accordingly. */
+ *  reconnect, at a gap in its deliveries, and when its heartbeats stay away. A gap in the sequences is filled from the store, except
+ *  for what a checkpoint or a beat has replaced before it came: the one who listens sees that, and judges accordingly. */
 
 import {
   AckPolicy,
@@ -12,8 +12,9 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream'
 import { connect, type Msg, type NatsConnection, nanos, nuid } from '@nats-io/transport-node'
-import { JetStreamApi } from '../../src/log/jetstream-api.ts'
-import { parseDelivery } from '../../src/log/nats-delivery.ts'
+import { sleep, systemClock } from '../../src/base/clock.ts'
+import { apiCodes, JetStreamApi } from '../../src/log/jetstream-api.ts'
+import { entryOf, parseDelivery, type StoredMessage } from '../../src/log/nats-delivery.ts'
 import type { LogEntry } from '../../src/log/port.ts'
 import { messageOf } from '../../src/base/errors.ts'
 import { subjects } from '../../src/protocol/subjects.ts'
@@ -83,8 +84,11 @@ const connectFollower = (port: number): Promise<NatsConnection> =>
   })
 
 class Follower {
-  /** Of the last record that came. */
+  /** Of the last record that was told. */
   seq = 0
+  private readonly arrived: LogEntry[] = []
+  private arrivedSeq = 0
+  private isTelling = false
   private readonly options: FollowerOptions
   private readonly link: NatsLink
   private readonly api: JetStreamApi
@@ -139,7 +143,7 @@ class Follower {
     this.unsubscribe = link.subscribe(inbox, (message) => {
       if (consumer === this.consumer) this.take(message)
     })
-    const body = { stream_name: stream, config: consumerConfig(consumer, `${prefix}.>`, inbox, this.seq + 1) }
+    const body = { stream_name: stream, config: consumerConfig(consumer, `${prefix}.>`, inbox, this.arrivedSeq + 1) }
     const created = await api.call('CONSUMER.CREATE', body, createMsMax, `${consumer}.${prefix}.>`)
     if (consumer !== this.consumer) return
     if (created.kind === 'done') return this.listenForSilence()
@@ -153,8 +157,28 @@ class Follower {
     if (delivery === undefined) return this.takeStatus(message)
     if (delivery.place !== this.places + 1) return this.renew()
     this.places = delivery.place
-    this.seq = delivery.entry.seq
-    this.options.deliver(delivery.entry)
+    this.arrivedSeq = delivery.entry.seq
+    this.arrived.push(delivery.entry)
+    if (!this.isTelling) void this.tell()
+  }
+
+  private async tell(): Promise<void> {
+    this.isTelling = true
+    for (let entry = this.arrived.shift(); entry !== undefined; entry = this.arrived.shift()) {
+      while (this.seq + 1 < entry.seq && !this.ended) await this.tellSkipped(this.seq + 1)
+      this.seq = entry.seq
+      this.options.deliver(entry)
+    }
+    this.isTelling = false
+  }
+
+  /** nats-server 2.9 takes its consumers beyond what they have not delivered yet when a record of any name is replaced. */
+  private async tellSkipped(seq: number): Promise<void> {
+    const answer = await this.api.call<StoredMessage>('STREAM.MSG.GET', { seq }, createMsMax)
+    if (answer.kind === 'done') this.options.deliver(entryOf(answer.value, this.options.prefix.length + 1))
+    if (answer.kind === 'done' || (answer.kind === 'refused' && answer.error.err_code === apiCodes.NoMessageFound))
+      this.seq = seq
+    else await sleep(systemClock, retryMs)
   }
 
   private takeStatus(message: Msg): void {
