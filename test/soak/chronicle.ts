@@ -11,6 +11,8 @@ import { Owners } from '../sim/checkers/owners.ts'
 import { Records } from '../sim/checkers/records.ts'
 import { Witness } from '../sim/witness.ts'
 import { monotonicMs } from './clock.ts'
+import { Commits } from './commits.ts'
+import type { Lives } from './lives.ts'
 import { Requests } from './requests.ts'
 
 export type StreamName = 'control' | 'log'
@@ -19,6 +21,8 @@ export class Chronicle {
   readonly wrong: string[] = []
   readonly counts = { records: 0, commits: 0, unseen: 0 }
   readonly requests = new Requests()
+  /** Of actors whose actions are told to the outside. */
+  readonly commits = new Commits('journal')
   private readonly waiting: Readonly<Record<StreamName, LogEntry[]>> = { control: [], log: [] }
   private readonly lastSeqs: Record<StreamName, number> = { control: 0, log: 0 }
   private readonly tails = new Map<string, number>()
@@ -27,9 +31,11 @@ export class Chronicle {
   private readonly witness: Witness
   private readonly records: Records
   private readonly owners: Owners
+  private readonly lives: Lives
   private atMs = 0
 
-  constructor(shards: number) {
+  constructor(shards: number, lives: Lives) {
+    this.lives = lives
     this.witness = new Witness(() => this.atMs)
     this.records = new Records(this.witness, false)
     this.owners = new Owners(this.witness, shards, false, false)
@@ -85,11 +91,14 @@ export class Chronicle {
       if (record.prev !== (this.tails.get(name) ?? 0) && this.isUnseen(record.prev)) {
         this.records.skip(name, record.prev)
         this.owners.skip(name, record)
+        this.commits.skip(shardOf(name), seq)
       }
       this.tails.set(name, seq)
     }
     this.records.saw({ kind: 'stored', name, seq, record })
     this.owners.saw({ kind: 'stored', name, seq, record })
+    if (record.kind === 'row') this.lives.noteIncarnation(record.profile.id, record.inc, this.atMs)
+    if ('prev' in record) this.commits.take(shardOf(name), record, seq, this.atMs)
     if (record.kind !== 'commit') return
     this.counts.commits++
     this.requests.take(record, seq, this.atMs)
@@ -99,3 +108,5 @@ export class Chronicle {
     return this.unseen.some(({ from, to }) => from <= seq && seq <= to)
   }
 }
+
+const shardOf = (name: string): string => name.slice('shard.'.length)

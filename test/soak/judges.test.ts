@@ -2,14 +2,17 @@
 
 import test from 'ava'
 import { encodeRecord, type LogRecord } from '../../src/protocol/records.ts'
+import { encodeState } from '../../src/runtime/host-state.ts'
 import { Absences } from './absences.ts'
 import { Chronicle, type StreamName } from './chronicle.ts'
+import type { Commit, Tenure } from './commits.ts'
 import { Deeds } from './deeds.ts'
 import { judgeFirings } from './firing.ts'
 import { judgeHistory, judgeMemory } from './history.ts'
 import { Holds } from './holds.ts'
 import { emptyJournal, type Journal, noted } from './journal.ts'
 import type { Outcome, Wish } from './ledger.ts'
+import { Lives } from './lives.ts'
 
 const journalOf = (...marks: readonly string[]): Journal => {
   const journal = emptyJournal('born')
@@ -155,20 +158,41 @@ test('holds: a pulse that stays away is an excuse as well, and is reported', (t)
   t.is(absences.stallMsMax, 4_750)
 })
 
-test('deeds: one that is repeated, undone or done by an owner of the past is noticed', (t) => {
+/** A commit of `n1.1`, process 1, which has epoch 5 of `main.0`. */
+const commitOf = (atMs: number, { epoch = 5, end = undefined as Tenure['end'], owner = 'n1' } = {}): Commit => ({
+  seq: 7,
+  atMs,
+  tenure: { shard: 'main.0', owner, inc: 1, epochs: new Set([epoch]), end },
+})
+
+function deedsOf() {
   const absences = absencesOf()
-  const deeds = new Deeds(absences)
+  const lives = new Lives(absences)
+  for (const [node, pid] of [
+    ['n1', 1],
+    ['n2', 2],
+  ] as const) {
+    lives.born(node, pid, 0)
+    lives.noteIncarnation(node, 1, 1)
+  }
+  return { absences, lives, deeds: new Deeds(absences, lives) }
+}
+
+test('deeds: one that is repeated, undone or done by an owner of the past is noticed', (t) => {
+  const { deeds } = deedsOf()
   const deed = { actor: 'journal/a1', pid: 1, atMs: 0, epoch: 5 }
+  const isFirst = (mark: string): boolean => ['m1', 'm3', 'm5'].includes(mark)
+  const by = (mark: string): Commit => (isFirst(mark) ? commitOf(0) : commitOf(0, { epoch: 9, owner: 'n2' }))
   deeds.note({ ...deed, mark: 'm1' })
   deeds.note({ ...deed, mark: 'm2', epoch: 9, pid: 2, atMs: 4_000 })
-  deeds.close('journal/a1', ['m1', 'm2'], 6_000)
+  deeds.close('journal/a1', ['m1', 'm2'], 6_000, by)
   t.deepEqual(deeds.wrong, [])
   deeds.note({ ...deed, mark: 'm3' })
   deeds.note({ ...deed, mark: 'm3' })
   deeds.note({ ...deed, mark: 'm4', epoch: 9, pid: 2, atMs: 4_000 })
   deeds.note({ ...deed, mark: 'm5', atMs: 5_000 })
   deeds.note({ ...deed, mark: 'm6', epoch: 9, pid: 2, atMs: 7_000 })
-  deeds.close('journal/a1', ['m3', 'm5'], 6_000)
+  deeds.close('journal/a1', ['m3', 'm5'], 6_000, by)
   t.is(deeds.wrong.length, 3)
   t.regex(
     deeds.wrong.join('\n'),
@@ -176,9 +200,88 @@ test('deeds: one that is repeated, undone or done by an owner of the past is not
   )
 })
 
+test('deeds: one that is done by another than who committed it, or that no commit holds, is noticed', (t) => {
+  const { deeds } = deedsOf()
+  deeds.note({ actor: 'journal/a1', mark: 'm1', pid: 2, atMs: 0, epoch: 5 })
+  deeds.note({ actor: 'journal/a1', mark: 'm2', pid: 1, atMs: 0, epoch: 5 })
+  deeds.close('journal/a1', ['m1', 'm2'], 10, (mark) => (mark === 'm1' ? commitOf(0) : undefined))
+  t.regex(deeds.wrong.join('\n'), /m1 .* by process 2 under epoch 5: n1.1 committed it .*\n.*m2, which is in no commit/)
+})
+
+/** What is wrong at 10 s with an action that nobody has heard of, where the commit was at 1 s. */
+function wrongWith(befalls: (lives: Lives, absences: Absences) => void, end?: Tenure['end']): string {
+  const { deeds, lives, absences } = deedsOf()
+  befalls(lives, absences)
+  deeds.close('journal/a1', ['m1'], 2_000, () => commitOf(1_000, { end }))
+  for (const atMs of [10_000, 10_500]) deeds.judge(atMs)
+  return deeds.wrong.join()
+}
+
+test('deeds: one that is not done is noticed, where its owner had the time for it', (t) => {
+  const takenOver = { how: 'taken over', atMs: 5_000 } as const
+  t.regex(
+    wrongWith(() => {}),
+    /m1 of journal\/a1 was not performed: n1.1 committed it at 1000 ms as 7 of main.0/,
+  )
+  t.regex(
+    wrongWith((lives) => lives.ended(1, 2_500), takenOver),
+    /not performed/,
+  )
+  t.regex(
+    wrongWith((lives) => lives.ended(2, 1_000), takenOver),
+    /not performed/,
+  )
+  t.regex(
+    wrongWith((lives) => lives.begins('suspended', 1, 2_500), takenOver),
+    /not performed/,
+  )
+  t.regex(
+    wrongWith((lives) => lives.ended(1, 1_300), { how: 'released', atMs: 1_200 }),
+    /not performed.* was released 200 ms later/,
+  )
+})
+
+test('deeds: one that is not done is excused, where its owner was killed, hindered or without its lease until it was replaced', (t) => {
+  const takenOver = { how: 'taken over', atMs: 5_000 } as const
+  t.is(
+    wrongWith((lives) => lives.ended(1, 1_010), takenOver),
+    '',
+  )
+  t.is(
+    wrongWith((lives) => lives.begins('cut', 1, 900), takenOver),
+    '',
+  )
+  t.is(
+    wrongWith((lives) => lives.fenced(1, 1_100), takenOver),
+    '',
+  )
+  t.is(
+    wrongWith((_, absences) => absences.stopped(1, 1_050), takenOver),
+    '',
+  )
+  // The pieces count together.
+  const hindered = (atMs: number) => (lives: Lives) => {
+    lives.begins('cut', 1, 1_400)
+    lives.ends('cut', 1, 3_000)
+    lives.ended(1, atMs)
+  }
+  t.is(wrongWith(hindered(3_500), takenOver), '')
+  t.regex(wrongWith(hindered(3_700), takenOver), /not performed/)
+})
+
+test('deeds: one that is heard of late is owed, and then done', (t) => {
+  const { deeds } = deedsOf()
+  deeds.close('journal/a1', ['m1'], 2_000, () => commitOf(1_900))
+  deeds.judge(2_100)
+  t.is(deeds.owed, 1)
+  deeds.note({ actor: 'journal/a1', mark: 'm1', pid: 1, atMs: 1_950, epoch: 5 })
+  deeds.judge(9_000)
+  t.deepEqual([deeds.owed, deeds.wrong], [0, []])
+})
+
 /** Records as they lie in the store, in two streams; each lies there one millisecond after the one before. */
 function storeOf() {
-  const chronicle = new Chronicle(64)
+  const chronicle = new Chronicle(64, new Lives(absencesOf()))
   const seqs = { control: 0, log: 0 }
   const tails = new Map<string, number>()
   let timeMs = 0
@@ -276,4 +379,33 @@ test('chronicle: a request that two commits hold is noticed, and one that was ke
   t.is(store.wrong(), '')
   store.commit(first, { requests: [request('view')] })
   t.regex(store.wrong(), /M2: request r1 of journal\/a1 is in the commit at 3 and in the one at 4/)
+})
+
+test('commits: a mark belongs to the first commit that holds it, and to the owner who made it', (t) => {
+  const store = storeOf()
+  const { commits } = store.chronicle
+  const state = (...marks: readonly string[]) => ({
+    status: 'active',
+    durability: 'durable',
+    live: false,
+    state: encodeState({ version: 1, machine: { context: journalOf(...marks) } as never }),
+  })
+  const save = (epoch: number, ...marks: readonly string[]) =>
+    store.commit(epoch, { actors: [['journal/a1', state(...marks)]] })
+  store.row('n1', 'up')
+  const first = store.claim('n1')
+  save(first)
+  save(first, 'm1')
+  save(first, 'm1', 'm2')
+  store.lose()
+  save(first, 'm1', 'm2', 'm3', 'm4')
+  store.row('n1', 'dead')
+  store.claim('n2')
+  t.is(store.wrong(), '')
+  const [m1, m2, m3] = ['m1', 'm2', 'm3'].map((mark) => commits.commitOf('journal/a1', mark))
+  t.like(m1, { seq: 3, tenure: { owner: 'n1', inc: 1, end: { how: 'taken over' } } })
+  t.like(m2, { seq: 4 })
+  t.is(m3, 'unseen')
+  t.is(commits.commitOf('journal/a1', 'm5'), undefined)
+  t.false(commits.isStopped('journal/a1'))
 })

@@ -49,6 +49,9 @@ const wholeMsMax = 30_000
 const startMsMax = 60_000
 const lookMs = 100
 const restMs = 1_500
+const judgeMs = 500
+/** What was committed last is performed by then, or known to be owed. */
+const debtMsMax = 10_000
 
 export class Soak {
   readonly folder: string
@@ -61,7 +64,7 @@ export class Soak {
   cluster: Cluster | undefined
   workload: Workload | undefined
   outside: Outside | undefined
-  readonly chronicle = new Chronicle(shards)
+  chronicle: Chronicle | undefined
   private readonly attention = new Attention()
   private readonly options: SoakOptions
   private fate: Fate | undefined
@@ -99,7 +102,10 @@ export class Soak {
     this.outside = outside
     const cluster = await Cluster.start({ folder: this.folder, outside, transcript, verdict })
     this.cluster = cluster
-    this.follower = await followStore(cluster.broker.port, clusterName, this.chronicle)
+    const chronicle = new Chronicle(shards, outside.lives)
+    this.chronicle = chronicle
+    const follower = await followStore(cluster.broker.port, clusterName, chronicle)
+    this.follower = follower
     const fate = new Fate(cluster, seededRandom(seed))
     this.fate = fate
     for (const id of fate.firstIds) cluster.want(id)
@@ -114,12 +120,13 @@ export class Soak {
       callers: this.callers,
       random: seededRandom(seed + 1),
       outside,
+      chronicle,
       attention,
       verdict,
       callsPerSecond,
     })
     this.workload = workload
-    this.judging = setInterval(() => this.judge(outside, workload), 500)
+    this.judging = setInterval(() => this.judge(outside, workload), judgeMs)
     await this.becomesWhole(cluster, undefined, first)
     listener.phase(`spawning ${Object.values(population).reduce((sum, count) => sum + count, 0)} actors`)
     await workload.begin()
@@ -131,10 +138,10 @@ export class Soak {
     workload.rest()
     await this.listed(workload, first)
     await workload.close()
-    const unread = await this.follower.complete()
+    const unread = await follower.complete()
     if (unread !== undefined) verdict.violation(`the store could not be read to its end: ${unread}`)
     await pause(2 * lookMs)
-    this.judge(outside, workload)
+    await this.debtsAreSettled(outside, workload)
   }
 
   /** `run` resolves soon; what it waits for is given up. */
@@ -245,11 +252,23 @@ export class Soak {
     })
   }
 
+  /** Every action is performed or excused. */
+  private async debtsAreSettled(outside: Outside, workload: Workload): Promise<void> {
+    const sinceMs = monotonicMs()
+    const { deeds } = outside
+    do {
+      await pause(judgeMs)
+      this.judge(outside, workload)
+    } while (deeds.owed > 0 && monotonicMs() < sinceMs + debtMsMax && !this.interrupted)
+    if (deeds.owed > 0) this.verdict.violation(`E1: ${deeds.owed} actions were not performed and not excused either`)
+  }
+
   private judge(outside: Outside, workload: Workload): void {
     outside.holds.judge(monotonicMs())
     this.verdict.drain(outside.holds.wrong)
+    outside.deeds.judge(monotonicMs())
     this.verdict.drain(outside.deeds.wrong)
-    this.verdict.drain(this.chronicle.wrong)
+    if (this.chronicle !== undefined) this.verdict.drain(this.chronicle.wrong)
     workload.judgeOpen()
   }
 }

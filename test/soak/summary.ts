@@ -55,8 +55,8 @@ function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
     const times = cluster?.told.get(kind) ?? 0
     return times === 0 ? [] : [`${count(times)} ${kind}`]
   })
-  const unseen =
-    chronicle.counts.unseen === 0 ? '' : `; ${count(chronicle.counts.unseen)} removed before they were read`
+  const { records = 0, unseen: unseenCount = 0 } = chronicle?.counts ?? {}
+  const unseen = unseenCount === 0 ? '' : `; ${count(unseenCount)} removed before they were read`
   return [
     row(`${count(counts.calls)} calls`, outcomeTexts.join(', ')),
     row(
@@ -73,10 +73,13 @@ function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
       'held outside',
       `${count(outside?.counts.connections ?? 0)} connections, ${count(outside?.counts.refused ?? 0)} refused for an old epoch`,
     ),
-    row('plain actions', `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain`),
+    row(
+      'plain actions',
+      `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain; ${count(outside?.deeds.excused ?? 0)} lost with their process`,
+    ),
     row(
       'the store',
-      `${many(chronicle.counts.records, 'record')} in whole chains, ${many(chronicle.requests.count, 'request id')} in one commit each${unseen}`,
+      `${many(records, 'record')} in whole chains, ${many(chronicle?.requests.count ?? 0, 'request id')} in one commit each${unseen}`,
     ),
     row('the nodes told', told.join(', ')),
     row(
