@@ -28,6 +28,9 @@ export class Chronicle {
   private readonly tails = new Map<string, number>()
   /** Sequences of the shards' logs that were removed before they came, both ends included. */
   private readonly unseen: { readonly from: number; readonly to: number }[] = []
+  private view = 0
+  /** Something of the control log was removed before it came, since the last view: a beat, as a rule. */
+  private viewMayLack = false
   private readonly witness: Witness
   private readonly records: Records
   private readonly owners: Owners
@@ -71,7 +74,11 @@ export class Chronicle {
     this.lastSeqs[stream] = seq
     if (seq <= lastSeq)
       this.wrong.push(`R1: the store gives ${seq} to a record of ${name}, and ${lastSeq} was there before`)
-    if (stream === 'control' || seq <= lastSeq + 1) return
+    if (seq <= lastSeq + 1) return
+    if (stream === 'control') {
+      this.viewMayLack = true
+      return
+    }
     this.unseen.push({ from: lastSeq + 1, to: seq - 1 })
     this.counts.unseen += seq - 1 - lastSeq
   }
@@ -94,6 +101,11 @@ export class Chronicle {
         this.commits.skip(shardOf(name), seq)
       }
       this.tails.set(name, seq)
+    }
+    if (record.kind === 'view') {
+      if (this.viewMayLack && record.number > this.view + 1) this.records.skipViews(record.number - 1)
+      this.view = record.number
+      this.viewMayLack = false
     }
     this.records.saw({ kind: 'stored', name, seq, record })
     this.owners.saw({ kind: 'stored', name, seq, record })

@@ -306,8 +306,9 @@ function storeOf() {
     commit: (epoch: number, fields: object = {}) =>
       write({ kind: 'commit', epoch, actors: [], requests: [], ...fields }),
     /** One that was replaced before anybody read it. */
-    lose(): void {
-      tails.set('shard.main.0', ++seqs.log)
+    lose(stream: StreamName = 'log'): void {
+      const seq = ++seqs[stream]
+      if (stream === 'log') tails.set('shard.main.0', seq)
     },
     wrong(): string {
       chronicle.finish()
@@ -367,7 +368,13 @@ test('chronicle: what was removed before it was read is counted, and what follow
   store.lose()
   store.commit(first)
   t.is(store.wrong(), '')
+  store.view(1)
+  store.lose('control')
+  store.view(3)
+  t.is(store.wrong(), '')
   t.is(store.chronicle.counts.unseen, 1)
+  store.view(5)
+  t.regex(store.wrong(), /I4: view 5 follows view 3/)
 })
 
 test('chronicle: a request that two commits hold is noticed, and one that was kept open is not blamed for its answer', (t) => {

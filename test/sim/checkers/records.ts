@@ -30,6 +30,11 @@ export class Records implements Checker {
     this.tails.set(name, seq)
   }
 
+  /** And so were the views up to this one. */
+  skipViews(number: number): void {
+    this.view = number
+  }
+
   saw(seen: Observation): void {
     if (seen.kind === 'forgotten') return this.forget(seen.tailOf)
     if (seen.kind === 'heard') return this.hear(seen)
