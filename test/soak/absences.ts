@@ -15,7 +15,7 @@ export interface AbsenceRules {
 }
 
 /** Older ones excuse nothing that is still to be judged. */
-const keptMs = 120_000
+const keptMs = 600_000
 
 export class Absences {
   /** The longest time that a process stood still without having been stopped. */

@@ -10,7 +10,9 @@ import { Deeds } from './deeds.ts'
 import { judgeFirings } from './firing.ts'
 import { judgeHistory, judgeMemory } from './history.ts'
 import { Holds } from './holds.ts'
+import type { RoundKind } from './fate.ts'
 import { emptyJournal, type Journal, noted } from './journal.ts'
+import { Lateness } from './lateness.ts'
 import type { Outcome, Wish } from './ledger.ts'
 import { Lives } from './lives.ts'
 
@@ -108,6 +110,7 @@ test('firings: one that is missing, doubled or early is noticed', (t) => {
     delayMs: 500,
     armedAtMs: 1_000,
     firedAtMs: 1_000 + afterMs,
+    pid: 1,
   })
   const judged = (...firings: readonly ReturnType<typeof firing>[]) =>
     judgeFirings('timer/a1', { ...journalOf('m1', 'm2'), armed: '', delayMs: 0, armedAtMs: 0, firings }).join()
@@ -156,6 +159,57 @@ test('holds: a pulse that stays away is an excuse as well, and is reported', (t)
   holds.judge(8_000)
   t.deepEqual(holds.wrong, [])
   t.is(absences.stallMsMax, 4_750)
+})
+
+/** What is wrong with a transition that was due at 10 s and fired so late, in process 1, where take-overs need 5 s. */
+function wrongLateBy(lateMs: number, befalls: (lateness: Lateness, absences: Absences) => void = () => {}): string {
+  const absences = absencesOf()
+  const lateness = new Lateness(absences, 5_000)
+  befalls(lateness, absences)
+  lateness.note('timer/a1', [{ mark: 'm1', delayMs: 1_000, armedAtMs: 9_000, firedAtMs: 10_000 + lateMs, pid: 1 }])
+  lateness.judge(60_000)
+  return lateness.wrong.join()
+}
+
+/** A round of trouble, after which everybody is there, and then all is as it should be. */
+const trouble = (kind: RoundKind, atMs: number, thereMs: number, wholeMs: number) => (lateness: Lateness) => {
+  lateness.begins(kind, atMs)
+  lateness.isThere(thereMs)
+  lateness.isWhole(wholeMs)
+}
+
+test('lateness: a transition that fires late is noticed, and not blamed for what is a matter of course', (t) => {
+  t.is(wrongLateBy(900), '')
+  t.regex(
+    wrongLateBy(1_100),
+    /T1: m1 of timer\/a1 was due at 10000 ms, and process 1 fired it 1100 ms later, 1100 ms of it/,
+  )
+  t.regex(wrongLateBy(1_100, trouble('drain', 9_000, 12_000, 13_000)), /1100 ms of it without an excuse/)
+  t.regex(wrongLateBy(1_100, trouble('cut callers', 9_000, 12_000, 13_000)), /without an excuse/)
+  t.regex(wrongLateBy(2_000, trouble('storm', 1_000, 9_000, 9_900)), /without an excuse/)
+})
+
+test('lateness: trouble is an excuse until all is whole, and no longer than others need to take over', (t) => {
+  t.is(wrongLateBy(4_900, trouble('storm', 9_000, 12_000, 14_000)), '')
+  t.regex(wrongLateBy(5_100, trouble('storm', 9_000, 12_000, 14_000)), /1100 ms of it/)
+  t.is(wrongLateBy(7_900, trouble('storm', 9_000, 12_000, 30_000)), '')
+  t.regex(wrongLateBy(8_100, trouble('storm', 9_000, 12_000, 30_000)), /1100 ms of it/)
+  // Of one that is hit alone, the others take over at once, however long it stays away.
+  t.is(wrongLateBy(4_900, trouble('freeze', 9_000, 20_000, 21_000)), '')
+  t.regex(wrongLateBy(5_100, trouble('freeze', 9_000, 20_000, 21_000)), /1100 ms of it/)
+})
+
+test('lateness: a process that stood still is excused; a trouble that goes on is waited for', (t) => {
+  t.is(
+    wrongLateBy(3_000, (_, absences) => {
+      for (const atMs of [9_900, 12_500]) absences.pulse(1, atMs)
+    }),
+    '',
+  )
+  t.is(
+    wrongLateBy(90_000, (lateness) => lateness.begins('broker kill', 9_000)),
+    '',
+  )
 })
 
 /** A commit of `n1.1`, process 1, which has epoch 5 of `main.0`. */

@@ -14,6 +14,7 @@ import { Chronicle } from './chronicle.ts'
 import { Cluster, clusterName, shards } from './cluster.ts'
 import { type Blow, Fate, type FaultKind, type RoundKind } from './fate.ts'
 import { followStore, type StoreFollower } from './follower.ts'
+import { Lateness } from './lateness.ts'
 import { type Outside, startOutside } from './outside.ts'
 import { Transcript } from './transcript.ts'
 import { Verdict } from './verdict.ts'
@@ -47,6 +48,9 @@ export interface Round {
 const wholeMsMax = 30_000
 /** A process that starts may have to wait out its own life before, and to start again when the broker was away. */
 const startMsMax = 60_000
+/** Survivors notice a death, two of them at worst one after the other (W), and take over what the dead had, 64 shards and a few
+ *  seconds on a machine that others use as well. */
+const takeOverMsMax = 2 * timings.default.waitMs + 4_000
 const lookMs = 100
 const restMs = 1_500
 const judgeMs = 500
@@ -65,6 +69,7 @@ export class Soak {
   workload: Workload | undefined
   outside: Outside | undefined
   chronicle: Chronicle | undefined
+  lateness: Lateness | undefined
   private readonly attention = new Attention()
   private readonly options: SoakOptions
   private fate: Fate | undefined
@@ -100,6 +105,8 @@ export class Soak {
       pulseMsMax: timings.default.gapMs,
     })
     this.outside = outside
+    const lateness = new Lateness(outside.absences, takeOverMsMax)
+    this.lateness = lateness
     const cluster = await Cluster.start({ folder: this.folder, outside, transcript, verdict })
     this.cluster = cluster
     const chronicle = new Chronicle(shards, outside.lives)
@@ -121,6 +128,7 @@ export class Soak {
       random: seededRandom(seed + 1),
       outside,
       chronicle,
+      lateness,
       attention,
       verdict,
       callsPerSecond,
@@ -176,6 +184,7 @@ export class Soak {
     const kind = fate.nextRound()
     workload.turnPage()
     const beganMs = monotonicMs()
+    this.lateness!.begins(kind, beganMs)
     const struck = (blow: Blow): void => {
       this.transcript.say(`FAULT ${blow.text}`)
       this.faults.set(blow.kind, (this.faults.get(blow.kind) ?? 0) + 1)
@@ -184,7 +193,7 @@ export class Soak {
     if (kind === 'storm') await fate.storm(struck)
     else {
       const blow = fate.strike(kind)
-      if (blow === undefined) return
+      if (blow === undefined) return this.lateness!.isWhole(beganMs)
       struck(blow)
       await blow.over
     }
@@ -208,6 +217,7 @@ export class Soak {
     const calmMs = monotonicMs()
     await this.nothingLacks('the processes are there', startMsMax, async () => cluster.lackOfProcesses())
     const thereMs = monotonicMs()
+    this.lateness!.isThere(thereMs)
     await this.nothingLacks('the cluster is whole', wholeMsMax, async () => {
       const lack = cluster.lackOfProcesses() ?? (await cluster.lackOfWholeness(caller.client))
       if (lack !== undefined || workload === undefined) return lack
@@ -218,6 +228,7 @@ export class Soak {
       )
       return loose.length === 0 ? undefined : `not held by exactly one: ${loose.map(({ key }) => key)}`
     })
+    this.lateness!.isWhole(monotonicMs())
     return monotonicMs() - calmMs
   }
 
@@ -268,6 +279,8 @@ export class Soak {
     this.verdict.drain(outside.holds.wrong)
     outside.deeds.judge(monotonicMs())
     this.verdict.drain(outside.deeds.wrong)
+    this.lateness!.judge(monotonicMs())
+    this.verdict.drain(this.lateness!.wrong)
     if (this.chronicle !== undefined) this.verdict.drain(this.chronicle.wrong)
     workload.judgeOpen()
   }

@@ -47,7 +47,7 @@ function faultTable({ faults, rounds }: Soak): string[] {
   return [paint('dim', line(head)), ...rows.map(line)]
 }
 
-function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
+function callTable({ workload, outside, cluster, chronicle, lateness }: Soak): string[] {
   const { counts, outcomes, timerLatenessMsMax } = workload!
   const row = (what: string, evidence: string): string => `${left(what, 22)}${evidence}`
   const outcomeTexts = [...outcomes].toSorted((a, b) => b[1] - a[1]).map(([what, times]) => `${count(times)} ${what}`)
@@ -68,7 +68,10 @@ function callTable({ workload, outside, cluster, chronicle }: Soak): string[] {
       `${count(counts.marks)} marks in their journals, each once and in order`,
     ),
     row('volatile actors', `forgot ${count(counts.lapses)} times, and always answered`),
-    row('delayed transitions', `none early or twice, the latest ${span(timerLatenessMsMax)} after its time`),
+    row(
+      'delayed transitions',
+      `none early or twice, the latest ${span(timerLatenessMsMax)} after its time, ${span(lateness?.lateMsMax ?? 0)} of it unexcused`,
+    ),
     row(
       'held outside',
       `${count(outside?.counts.connections ?? 0)} connections, ${count(outside?.counts.refused ?? 0)} refused for an old epoch`,

@@ -13,6 +13,7 @@ import type { Caller } from './caller.ts'
 import type { Chronicle } from './chronicle.ts'
 import { monotonicMs } from './clock.ts'
 import { latenessMsOf, type TimerJournal } from './firing.ts'
+import type { Lateness } from './lateness.ts'
 import { type ActorType, type Asked, type Attempt, doneOf, type Outcome, type View, type Wish } from './ledger.ts'
 import type { Outside } from './outside.ts'
 import type { Verdict } from './verdict.ts'
@@ -22,6 +23,7 @@ export interface WorkloadOptions {
   readonly random: Random
   readonly outside: Outside
   readonly chronicle: Chronicle
+  readonly lateness: Lateness
   readonly attention: Attention
   readonly verdict: Verdict
   readonly callsPerSecond: number
@@ -306,14 +308,17 @@ export class Workload {
   }
 
   private async closeBook(book: Book): Promise<void> {
-    const { outside, chronicle } = this.options
+    const { outside, chronicle, lateness } = this.options
     await until(`the calls to ${book.key} are settled`, () => !book.isOpen(), patienceMs)
     const final = await this.insist(book, 'get', (wish) => book.type !== 'timer' || hasFiredAll(wish))
     const { value, calledMs } = doneOf(final)!
     const { context } = value as View
     const wrong = book.judge(context)
-    if (book.type === 'timer')
-      this.timerLatenessMsMax = Math.max(this.timerLatenessMsMax, latenessMsOf(context as TimerJournal))
+    if (book.type === 'timer') {
+      const timer = context as TimerJournal
+      this.timerLatenessMsMax = Math.max(this.timerLatenessMsMax, latenessMsOf(timer))
+      lateness.note(book.key, timer.firings)
+    }
     const lapses = book.type === 'cache' ? book.lapses() : []
     this.counts.lapses += lapses.length
     for (const { fromMs, toMs } of lapses)
