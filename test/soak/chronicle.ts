@@ -19,7 +19,7 @@ export type StreamName = 'control' | 'log'
 
 export class Chronicle {
   readonly wrong: string[] = []
-  readonly counts = { records: 0, commits: 0, unseen: 0 }
+  readonly counts = { records: 0, unseen: 0 }
   readonly requests = new Requests()
   /** Of actors whose actions are told to the outside. */
   readonly commits = new Commits('journal')
@@ -111,9 +111,7 @@ export class Chronicle {
     this.owners.saw({ kind: 'stored', name, seq, record })
     if (record.kind === 'row') this.lives.noteIncarnation(record.profile.id, record.inc, this.atMs)
     if ('prev' in record) this.commits.take(shardOf(name), record, seq, this.atMs)
-    if (record.kind !== 'commit') return
-    this.counts.commits++
-    this.requests.take(record, seq, this.atMs)
+    if (record.kind === 'commit') this.requests.take(record, seq, this.atMs)
   }
 
   private isUnseen(seq: number): boolean {

@@ -1,5 +1,5 @@
 /** Deeds (E1): a plain action of a durable actor is performed at most once, only for what is committed, under an epoch of the owner who
- *  committed it, and under none that an owner after it has already left behind.
+ *  committed it and while it stood in the log, and under none that an owner after it has already left behind.
  *
  *  And it is performed, unless its owner had no time for it: it was killed, stopped, cut off or without its lease from the commit on,
  *  until its shard was taken over. Who releases a shard in good order has performed everything before. */
@@ -26,6 +26,8 @@ interface Debt {
 
 /** Free for so long after a commit, a process has heard that it is stored, by asking again if it must, and has acted. */
 const freeMsMax = 1_000
+/** The broker's clock shows whole milliseconds, and is another one than that of the deeds. */
+const clockMsMax = 5
 
 export class Deeds {
   readonly wrong: string[] = []
@@ -116,13 +118,24 @@ export class Deeds {
     else this.judgeOwner(deed, commit)
   }
 
-  private judgeOwner({ mark, actor, pid, epoch }: Deed, commit: Commit): void {
+  private judgeOwner({ mark, actor, pid, epoch, atMs }: Deed, commit: Commit): void {
     const { tenure } = commit
+    const { end } = tenure
+    if (end !== undefined && this.lateMs(pid, end, atMs) > clockMsMax)
+      this.wrong.push(
+        `I1: process ${pid} performs the action of ${mark} of ${actor} at ${atMs.toFixed(0)} ms: ${shown(commit)}`,
+      )
     const owner = this.lives.pidOf(tenure.owner, tenure.inc)
     if (tenure.epochs.has(epoch) && (owner === undefined || owner === pid)) return
     this.wrong.push(
       `E1: the action of ${mark} of ${actor} is performed by process ${pid} under epoch ${epoch}: ${shown(commit)}`,
     )
+  }
+
+  /** For how long its time had been over; a process that stood still could not know. */
+  private lateMs(pid: number, end: NonNullable<Commit['tenure']['end']>, atMs: number): number {
+    const span = { fromMs: end.atMs, toMs: atMs }
+    return end.how === 'released' ? atMs - end.atMs : this.absences.unexcusedMs(span, [pid], atMs)
   }
 
   private standingOf({ atMs, tenure }: Commit, nowMs: number): 'overdue' | 'excused' | 'open' {

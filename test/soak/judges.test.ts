@@ -262,6 +262,22 @@ test('deeds: one that is done by another than who committed it, or that no commi
   t.regex(deeds.wrong.join('\n'), /m1 .* by process 2 under epoch 5: n1.1 committed it .*\n.*m2, which is in no commit/)
 })
 
+test('deeds: one that is done when its owner stood in the log no more is noticed', (t) => {
+  const doneAt = (atMs: number, end: Tenure['end'], befalls: (absences: Absences) => void = () => {}): string => {
+    const { absences, deeds } = deedsOf()
+    befalls(absences)
+    deeds.note({ actor: 'journal/a1', mark: 'm1', pid: 1, atMs, epoch: 5 })
+    deeds.close('journal/a1', ['m1'], 10_000, () => commitOf(1_000, { end }))
+    return deeds.wrong.join()
+  }
+  const stopped = (absences: Absences): void => absences.stopped(1, 1_900)
+  t.is(doneAt(2_001, { how: 'released', atMs: 2_000 }), '')
+  t.regex(doneAt(2_020, { how: 'released', atMs: 2_000 }), /I1: process 1 performs .*m1 of journal\/a1 at 2020 ms/)
+  t.regex(doneAt(2_020, { how: 'released', atMs: 2_000 }, stopped), /I1/)
+  t.regex(doneAt(2_020, { how: 'taken over', atMs: 2_000 }), /I1: .* was taken over 1000 ms later/)
+  t.is(doneAt(2_020, { how: 'taken over', atMs: 2_000 }, stopped), '')
+})
+
 /** What is wrong at 10 s with an action that nobody has heard of, where the commit was at 1 s. */
 function wrongWith(befalls: (lives: Lives, absences: Absences) => void, end?: Tenure['end']): string {
   const { deeds, lives, absences } = deedsOf()

@@ -18,6 +18,8 @@ interface Life {
 export class Lives {
   /** By node. */
   private readonly lives = new Map<string, Life[]>()
+  /** The newest of each number: they come again. */
+  private readonly byPid = new Map<number, Life>()
   /** By node and incarnation. */
   private readonly incarnations = new Map<string, Life>()
   private readonly absences: Absences
@@ -29,24 +31,25 @@ export class Lives {
   born(node: string, pid: number, atMs: number): void {
     const life = { pid, node, bornMs: atMs, fencedMs: [], hindrances: [], endedMs: Infinity }
     this.lives.set(node, [...(this.lives.get(node) ?? []), life])
+    this.byPid.set(pid, life)
   }
 
   /** It is killed, or was found to have ended. */
   ended(pid: number, atMs: number): void {
-    const life = this.lifeOf(pid)
+    const life = this.byPid.get(pid)
     if (life !== undefined) life.endedMs = Math.min(life.endedMs, atMs)
   }
 
   fenced(pid: number, atMs: number): void {
-    this.lifeOf(pid)?.fencedMs.push(atMs)
+    this.byPid.get(pid)?.fencedMs.push(atMs)
   }
 
   begins(what: Hindrance, pid: number, atMs: number): void {
-    this.lifeOf(pid)?.hindrances.push({ what, fromMs: atMs, toMs: Infinity })
+    this.byPid.get(pid)?.hindrances.push({ what, fromMs: atMs, toMs: Infinity })
   }
 
   ends(what: Hindrance, pid: number, atMs: number): void {
-    for (const hindrance of this.lifeOf(pid)?.hindrances ?? [])
+    for (const hindrance of this.byPid.get(pid)?.hindrances ?? [])
       if (hindrance.what === what) hindrance.toMs = Math.min(hindrance.toMs, atMs)
   }
 
@@ -68,10 +71,5 @@ export class Lives {
     const overMs = Math.min(toMs, life.endedMs, ...life.fencedMs.filter((atMs) => atMs >= fromMs))
     if (overMs <= fromMs) return 0
     return restMs({ fromMs, toMs: overMs }, [...this.absences.spansOf(life.pid, nowMs), ...life.hindrances])
-  }
-
-  private lifeOf(pid: number): Life | undefined {
-    for (const lives of this.lives.values()) for (const life of lives) if (life.pid === pid) return life
-    return undefined
   }
 }
