@@ -1,12 +1,20 @@
 /** Lateness (T1): a delayed transition fires soon after it is due. What delays it must be known: its process stood still, or the cluster
- *  was in trouble, and not for longer than it may need to get over it. Planned moves are no trouble. */
+ *  was in trouble, and not for longer than it may need to get over it. Planned moves are no trouble: they may delay it by one move
+ *  that begins anew. */
 
 import { type Absences, restMs, type Span } from './absences.ts'
 import type { RoundKind } from './fate.ts'
 import type { Firing } from './firing.ts'
 
-/** Beyond its excuses a transition may be so late: a commit before it, and a move of its shard. */
-const lateMsMax = 1_000
+export interface LatenessRules {
+  /** Beyond its excuses a transition may be so late: there is a commit before it, and a process stands still unnoticed for a while. */
+  readonly lateMs: number
+  /** What survivors need to notice a death and to take everything over. */
+  readonly takeOverMs: number
+  /** After so long a move begins anew. */
+  readonly moveMs: number
+}
+
 /** Older troubles excuse nothing that is still to be judged. */
 const keptMs = 600_000
 
@@ -26,22 +34,22 @@ export class Lateness {
   private troubles: Trouble[] = []
   private late: Late[] = []
   private readonly absences: Absences
-  /** What survivors need to notice a death and to take everything over. */
-  private readonly takeOverMs: number
+  private readonly rules: LatenessRules
 
-  constructor(absences: Absences, takeOverMs: number) {
+  constructor(absences: Absences, rules: LatenessRules) {
     this.absences = absences
-    this.takeOverMs = takeOverMs
+    this.rules = rules
   }
 
   begins(kind: RoundKind, atMs: number): void {
-    const toMs = isHarmless(kind) ? atMs : hitsOne(kind) ? atMs + this.takeOverMs : Infinity
+    if (kind === 'cut callers') return
+    const toMs = hitsOne(kind) ? atMs + this.rules.takeOverMs : Infinity
     this.troubles = [...this.troubles.filter((old) => old.toMs > atMs - keptMs), { kind, fromMs: atMs, toMs }]
   }
 
   /** Nothing more is done to anybody, and every process is there: where several were hit, or all, their time begins now. */
   isThere(atMs: number): void {
-    this.endBy(atMs + this.takeOverMs)
+    this.endBy(atMs + this.rules.takeOverMs)
   }
 
   /** All is as it should be. */
@@ -59,9 +67,13 @@ export class Lateness {
     for (const { actor, firing } of this.late.splice(0)) {
       const { mark, pid, firedAtMs } = firing
       const span = { fromMs: firedAtMs - lateMsOf(firing), toMs: firedAtMs }
-      const lateMs = restMs(span, [...this.troubles, ...this.absences.spansOf(pid, nowMs)])
+      const excuses = this.troubles.filter(({ kind }) => !isPlanned(kind))
+      const lateMs = restMs(span, [...excuses, ...this.absences.spansOf(pid, nowMs)])
       this.lateMsMax = Math.max(this.lateMsMax, lateMs)
-      if (lateMs > lateMsMax)
+      const moves = this.troubles.some(
+        ({ kind, fromMs, toMs }) => isPlanned(kind) && fromMs < span.toMs && toMs > span.fromMs,
+      )
+      if (lateMs > this.rules.lateMs + (moves ? this.rules.moveMs : 0))
         this.wrong.push(
           `T1: ${mark} of ${actor} was due at ${span.fromMs.toFixed(0)} ms, and process ${pid} fired it ${lateMsOf(firing).toFixed(0)} ms later, ${lateMs.toFixed(0)} ms of it without an excuse`,
         )
@@ -76,8 +88,8 @@ export class Lateness {
 
 const lateMsOf = ({ delayMs, armedAtMs, firedAtMs }: Firing): number => firedAtMs - armedAtMs - delayMs
 
-/** Nodes come and go in good order, or only callers are hit. */
-const isHarmless = (kind: RoundKind): boolean => kind === 'join' || kind === 'drain' || kind === 'cut callers'
+/** Nodes come and go in good order. */
+const isPlanned = (kind: RoundKind): boolean => kind === 'join' || kind === 'drain'
 
 const hitsOne = (kind: RoundKind): boolean =>
   kind === 'kill' || kind === 'freeze' || kind === 'cut reset' || kind === 'cut silent' || kind === 'cut append'

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { limits } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { timings } from '../../src/index.ts'
 import { Attention } from './attention.ts'
@@ -105,7 +106,12 @@ export class Soak {
       pulseMsMax: timings.default.gapMs,
     })
     this.outside = outside
-    const lateness = new Lateness(outside.absences, takeOverMsMax)
+    const lateness = new Lateness(outside.absences, {
+      // What stands still for less than a gap is not noticed.
+      lateMs: 1_000 + timings.default.gapMs,
+      takeOverMs: takeOverMsMax,
+      moveMs: limits.handoffStepMs,
+    })
     this.lateness = lateness
     const cluster = await Cluster.start({ folder: this.folder, outside, transcript, verdict })
     this.cluster = cluster
