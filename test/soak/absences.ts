@@ -15,7 +15,7 @@ export interface AbsenceRules {
 }
 
 /** Older ones excuse nothing that is still to be judged. */
-const keptMs = 120_000
+const keptMs = 600_000
 
 export class Absences {
   /** The longest time that a process stood still without having been stopped. */
@@ -55,17 +55,14 @@ export class Absences {
 
   /** How much of the span is left when the absences of these processes are taken out. */
   unexcusedMs(span: Span, pids: readonly number[], nowMs: number): number {
-    const excuses = pids.flatMap((pid) => this.excusesOf(pid, nowMs)).toSorted((a, b) => a.fromMs - b.fromMs)
-    let unexcusedMs = 0
-    let atMs = span.fromMs
-    for (const { fromMs, toMs } of excuses) {
-      unexcusedMs += Math.max(0, Math.min(fromMs, span.toMs) - atMs)
-      atMs = Math.max(atMs, toMs)
-    }
-    return unexcusedMs + Math.max(0, span.toMs - atMs)
+    return restMs(
+      span,
+      pids.flatMap((pid) => this.spansOf(pid, nowMs)),
+    )
   }
 
-  private excusesOf(pid: number, nowMs: number): readonly Span[] {
+  /** When a process is excused: its absences, and its time to notice them. */
+  spansOf(pid: number, nowMs: number): readonly Span[] {
     const lastMs = this.pulses.get(pid)
     const now =
       lastMs !== undefined && nowMs - lastMs > this.rules.pulseMsMax ? [{ fromMs: lastMs, toMs: Infinity }] : []
@@ -74,6 +71,17 @@ export class Absences {
       toMs: toMs + this.rules.graceMs,
     }))
   }
+}
+
+/** How much of a span is left when others, which may overlap, are taken out. */
+export function restMs(span: Span, taken: readonly Span[]): number {
+  let leftMs = 0
+  let atMs = span.fromMs
+  for (const { fromMs, toMs } of taken.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    leftMs += Math.max(0, Math.min(fromMs, span.toMs) - atMs)
+    atMs = Math.max(atMs, toMs)
+  }
+  return leftMs + Math.max(0, span.toMs - atMs)
 }
 
 function append(spans: Map<number, Span[]>, pid: number, span: Span): void {

@@ -100,7 +100,7 @@ export const timer = defineActor({
           armed: {
             target: 'idle',
             actions: assign(({ context: { firings, armed: mark, delayMs, armedAtMs } }) => {
-              const firing: Firing = { mark, delayMs, armedAtMs, firedAtMs: monotonicMs() }
+              const firing: Firing = { mark, delayMs, armedAtMs, firedAtMs: monotonicMs(), pid: process.pid }
               return { firings: [...firings, firing] }
             }),
           },

@@ -8,6 +8,7 @@ import { type CutPoint, type Proxy, startProxy } from '../support/proxy.ts'
 import type { Line } from '../support/node-process.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { monotonicMs } from './clock.ts'
+import type { Lives } from './lives.ts'
 import { Member } from './member.ts'
 import type { Outside } from './outside.ts'
 import type { Transcript } from './transcript.ts'
@@ -21,7 +22,7 @@ export interface ClusterOptions {
 }
 
 export const clusterName = 'soak'
-const shards = 64
+export const shards = 64
 /** A supervisor does not start a process in circles. */
 const restartMs = 500
 /** A node's drain takes 30 s at most by its own default; what it waits for besides is the broker. */
@@ -83,6 +84,7 @@ export class Cluster {
 
   kill(member: Member): void {
     this.say(`kill -9 of ${member.id}, process ${member.pid}`)
+    this.lives.ended(member.pid, monotonicMs())
     member.kill()
   }
 
@@ -114,6 +116,7 @@ export class Cluster {
   cut(id: string, how: 'reset' | 'silent'): void {
     this.say(`${id} is cut, ${how}`)
     this.cuts.add(id)
+    for (const member of this.living) if (member.id === id) this.lives.begins('cut', member.pid, monotonicMs())
     this.excusedMs.set(id, Infinity)
     const proxy = this.proxyOf(id)
     if (how === 'reset') proxy?.refuse()
@@ -127,6 +130,7 @@ export class Cluster {
     const proxy = this.proxyOf(id)
     proxy?.accept()
     proxy?.silence(false)
+    for (const member of this.living) if (member.id === id) this.lives.ends('cut', member.pid, monotonicMs())
   }
 
   /** Breaks the node's connection at its next append. Resolves when that has happened. */
@@ -137,11 +141,13 @@ export class Cluster {
 
   async brokerGoes(how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     this.say(`nats-server goes, ${how}`)
+    for (const { pid } of this.living) this.lives.begins('broker', pid, monotonicMs())
     await this.broker.go(how)
   }
 
   async brokerComesBack(): Promise<void> {
     await this.broker.comeBack()
+    for (const { pid } of this.living) this.lives.ends('broker', pid, monotonicMs())
     this.say('nats-server is back')
   }
 
@@ -195,12 +201,17 @@ export class Cluster {
       onEnded: (ended) => this.bury(ended),
     })
     this.members.set(id, member)
+    this.lives.born(id, member.pid, member.bornMs)
+    if (this.cuts.has(id)) this.lives.begins('cut', member.pid, member.bornMs)
     this.say(`${id} starts as process ${member.pid}`)
   }
 
-  private hear({ id, isDoomed }: Member, line: Line): void {
+  private hear({ id, pid, isDoomed }: Member, line: Line): void {
     const { verdict } = this.options
     const { event, ...rest } = line
+    if (event === 'suspended') this.lives.begins('suspended', pid, monotonicMs())
+    if (event === 'resumed') this.lives.ends('suspended', pid, monotonicMs())
+    if (event === 'fenced') this.lives.fenced(pid, monotonicMs())
     if (event !== 'view') this.say(`${id} tells: ${event} ${JSON.stringify(rest)}`)
     this.told.set(event, (this.told.get(event) ?? 0) + 1)
     if (alarmingEvents.has(event)) verdict.violation(`${id} tells: ${event} ${JSON.stringify(rest)}`)
@@ -213,12 +224,17 @@ export class Cluster {
     const { id, isDoomed, hasServed, complaint, exit } = member
     const how = `${exit}${complaint ? `; ${complaint.code}: ${complaint.message}` : ''}`
     this.say(`${id}, process ${member.pid}, has ended: ${how}`)
+    this.lives.ended(member.pid, monotonicMs())
     if (this.over) return
     const mayEnd = isDoomed
       ? ['SIGKILL', 'SIGTERM', 'exit code 0'].includes(exit)
       : !hasServed && complaint !== undefined && excusesForNotStarting.has(complaint.code)
     if (!mayEnd) this.options.verdict.violation(`${id}, process ${member.pid}, ended by itself: ${how}`)
     if (this.wanted.has(id)) this.later(restartMs, () => this.wanted.has(id) && this.want(id))
+  }
+
+  private get lives(): Lives {
+    return this.options.outside.lives
   }
 
   private excuse(id: string): void {

@@ -1,5 +1,5 @@
 /** Firing: a delayed transition as the actor itself remembers it, and the judge of it (T1): each one that was armed fires once, in
- *  order, and not before its time. How late it may be is a matter of who was there: the longest is only reported. */
+ *  order, and not before its time. How late it may be is a matter of who was there, and 'lateness.ts' judges it. */
 
 import type { Journal } from './journal.ts'
 
@@ -9,6 +9,8 @@ export interface Firing {
   /** By the machine's monotonic clock, in the process that took the turn. */
   readonly armedAtMs: number
   readonly firedAtMs: number
+  /** The process in which it fired. */
+  readonly pid: number
 }
 
 export interface TimerJournal extends Journal {

@@ -9,11 +9,13 @@ import { Absences, type AbsenceRules } from './absences.ts'
 import { monotonicMs } from './clock.ts'
 import { Deeds } from './deeds.ts'
 import { type Hold, Holds } from './holds.ts'
+import { Lives } from './lives.ts'
 import { refused, type Testimony, welcome } from './testimony.ts'
 
 export interface Outside {
   readonly port: number
   readonly absences: Absences
+  readonly lives: Lives
   readonly holds: Holds
   readonly deeds: Deeds
   /** Connections that were let in, and those that showed the epoch of an owner of the past. */
@@ -26,7 +28,8 @@ export interface Outside {
 export async function startOutside(rules: AbsenceRules): Promise<Outside> {
   const absences = new Absences(rules)
   const holds = new Holds(absences)
-  const deeds = new Deeds(absences)
+  const lives = new Lives(absences)
+  const deeds = new Deeds(absences, lives)
   const counts = { connections: 0, refused: 0 }
   const highest = new Map<string, number>()
   const sockets = new Set<Socket>()
@@ -79,6 +82,7 @@ export async function startOutside(rules: AbsenceRules): Promise<Outside> {
   return {
     port: (server.address() as AddressInfo).port,
     absences,
+    lives,
     holds,
     deeds,
     counts,

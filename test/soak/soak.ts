@@ -5,13 +5,17 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { limits } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { timings } from '../../src/index.ts'
 import { Attention } from './attention.ts'
 import { type Caller, connectCaller, connectPlainCaller, type GodwitCaller } from './caller.ts'
 import { monotonicMs } from './clock.ts'
-import { Cluster, clusterName } from './cluster.ts'
+import { Chronicle } from './chronicle.ts'
+import { Cluster, clusterName, shards } from './cluster.ts'
 import { type Blow, Fate, type FaultKind, type RoundKind } from './fate.ts'
+import { followStore, type StoreFollower } from './follower.ts'
+import { Lateness } from './lateness.ts'
 import { type Outside, startOutside } from './outside.ts'
 import { Transcript } from './transcript.ts'
 import { Verdict } from './verdict.ts'
@@ -45,8 +49,14 @@ export interface Round {
 const wholeMsMax = 30_000
 /** A process that starts may have to wait out its own life before, and to start again when the broker was away. */
 const startMsMax = 60_000
+/** Survivors notice a death, two of them at worst one after the other (W), and take over what the dead had, 64 shards and a few
+ *  seconds on a machine that others use as well. */
+const takeOverMsMax = 2 * timings.default.waitMs + 4_000
 const lookMs = 100
 const restMs = 1_500
+const judgeMs = 500
+/** What was committed last is performed by then, or known to be owed. */
+const debtMsMax = 10_000
 
 export class Soak {
   readonly folder: string
@@ -59,9 +69,12 @@ export class Soak {
   cluster: Cluster | undefined
   workload: Workload | undefined
   outside: Outside | undefined
+  chronicle: Chronicle | undefined
+  lateness: Lateness | undefined
   private readonly attention = new Attention()
   private readonly options: SoakOptions
   private fate: Fate | undefined
+  private follower: StoreFollower | undefined
   private callers: readonly Caller[] = []
   private judging: NodeJS.Timeout | undefined
   private interrupted = false
@@ -93,8 +106,19 @@ export class Soak {
       pulseMsMax: timings.default.gapMs,
     })
     this.outside = outside
+    const lateness = new Lateness(outside.absences, {
+      // What stands still for less than a gap is not noticed.
+      lateMs: 1_000 + timings.default.gapMs,
+      takeOverMs: takeOverMsMax,
+      moveMs: limits.handoffStepMs,
+    })
+    this.lateness = lateness
     const cluster = await Cluster.start({ folder: this.folder, outside, transcript, verdict })
     this.cluster = cluster
+    const chronicle = new Chronicle(shards, outside.lives)
+    this.chronicle = chronicle
+    const follower = await followStore(cluster.broker.port, clusterName, chronicle)
+    this.follower = follower
     const fate = new Fate(cluster, seededRandom(seed))
     this.fate = fate
     for (const id of fate.firstIds) cluster.want(id)
@@ -109,12 +133,14 @@ export class Soak {
       callers: this.callers,
       random: seededRandom(seed + 1),
       outside,
+      chronicle,
+      lateness,
       attention,
       verdict,
       callsPerSecond,
     })
     this.workload = workload
-    this.judging = setInterval(() => this.judge(outside, workload), 500)
+    this.judging = setInterval(() => this.judge(outside, workload), judgeMs)
     await this.becomesWhole(cluster, undefined, first)
     listener.phase(`spawning ${Object.values(population).reduce((sum, count) => sum + count, 0)} actors`)
     await workload.begin()
@@ -126,8 +152,10 @@ export class Soak {
     workload.rest()
     await this.listed(workload, first)
     await workload.close()
+    const unread = await follower.complete()
+    if (unread !== undefined) verdict.violation(`the store could not be read to its end: ${unread}`)
     await pause(2 * lookMs)
-    this.judge(outside, workload)
+    await this.debtsAreSettled(outside, workload)
   }
 
   /** `run` resolves soon; what it waits for is given up. */
@@ -148,6 +176,7 @@ export class Soak {
     this.attention.stop()
     this.fate?.end()
     this.workload?.abandon()
+    await this.follower?.end()
     await Promise.allSettled([this.cluster?.stop(), ...this.callers.map((caller) => caller.close())])
     await this.outside?.stop()
     await this.verdict.close()
@@ -161,6 +190,7 @@ export class Soak {
     const kind = fate.nextRound()
     workload.turnPage()
     const beganMs = monotonicMs()
+    this.lateness!.begins(kind, beganMs)
     const struck = (blow: Blow): void => {
       this.transcript.say(`FAULT ${blow.text}`)
       this.faults.set(blow.kind, (this.faults.get(blow.kind) ?? 0) + 1)
@@ -169,7 +199,7 @@ export class Soak {
     if (kind === 'storm') await fate.storm(struck)
     else {
       const blow = fate.strike(kind)
-      if (blow === undefined) return
+      if (blow === undefined) return this.lateness!.isWhole(beganMs)
       struck(blow)
       await blow.over
     }
@@ -193,6 +223,7 @@ export class Soak {
     const calmMs = monotonicMs()
     await this.nothingLacks('the processes are there', startMsMax, async () => cluster.lackOfProcesses())
     const thereMs = monotonicMs()
+    this.lateness!.isThere(thereMs)
     await this.nothingLacks('the cluster is whole', wholeMsMax, async () => {
       const lack = cluster.lackOfProcesses() ?? (await cluster.lackOfWholeness(caller.client))
       if (lack !== undefined || workload === undefined) return lack
@@ -203,6 +234,7 @@ export class Soak {
       )
       return loose.length === 0 ? undefined : `not held by exactly one: ${loose.map(({ key }) => key)}`
     })
+    this.lateness!.isWhole(monotonicMs())
     return monotonicMs() - calmMs
   }
 
@@ -237,10 +269,25 @@ export class Soak {
     })
   }
 
+  /** Every action is performed or excused. */
+  private async debtsAreSettled(outside: Outside, workload: Workload): Promise<void> {
+    const sinceMs = monotonicMs()
+    const { deeds } = outside
+    do {
+      await pause(judgeMs)
+      this.judge(outside, workload)
+    } while (deeds.owed > 0 && monotonicMs() < sinceMs + debtMsMax && !this.interrupted)
+    if (deeds.owed > 0) this.verdict.violation(`E1: ${deeds.owed} actions were not performed and not excused either`)
+  }
+
   private judge(outside: Outside, workload: Workload): void {
     outside.holds.judge(monotonicMs())
     this.verdict.drain(outside.holds.wrong)
+    outside.deeds.judge(monotonicMs())
     this.verdict.drain(outside.deeds.wrong)
+    this.lateness!.judge(monotonicMs())
+    this.verdict.drain(this.lateness!.wrong)
+    if (this.chronicle !== undefined) this.verdict.drain(this.chronicle.wrong)
     workload.judgeOpen()
   }
 }

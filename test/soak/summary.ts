@@ -47,7 +47,7 @@ function faultTable({ faults, rounds }: Soak): string[] {
   return [paint('dim', line(head)), ...rows.map(line)]
 }
 
-function callTable({ workload, outside, cluster }: Soak): string[] {
+function callTable({ workload, outside, cluster, chronicle, lateness }: Soak): string[] {
   const { counts, outcomes, timerLatenessMsMax } = workload!
   const row = (what: string, evidence: string): string => `${left(what, 22)}${evidence}`
   const outcomeTexts = [...outcomes].toSorted((a, b) => b[1] - a[1]).map(([what, times]) => `${count(times)} ${what}`)
@@ -55,6 +55,8 @@ function callTable({ workload, outside, cluster }: Soak): string[] {
     const times = cluster?.told.get(kind) ?? 0
     return times === 0 ? [] : [`${count(times)} ${kind}`]
   })
+  const { records = 0, unseen: unseenCount = 0 } = chronicle?.counts ?? {}
+  const unseen = unseenCount === 0 ? '' : `; ${count(unseenCount)} removed before they were read`
   return [
     row(`${count(counts.calls)} calls`, outcomeTexts.join(', ')),
     row(
@@ -66,12 +68,22 @@ function callTable({ workload, outside, cluster }: Soak): string[] {
       `${count(counts.marks)} marks in their journals, each once and in order`,
     ),
     row('volatile actors', `forgot ${count(counts.lapses)} times, and always answered`),
-    row('delayed transitions', `none early or twice, the latest ${span(timerLatenessMsMax)} after its time`),
+    row(
+      'delayed transitions',
+      `none early or twice, the latest ${span(timerLatenessMsMax)} after its time, ${span(lateness?.lateMsMax ?? 0)} of it unexcused`,
+    ),
     row(
       'held outside',
       `${count(outside?.counts.connections ?? 0)} connections, ${count(outside?.counts.refused ?? 0)} refused for an old epoch`,
     ),
-    row('plain actions', `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain`),
+    row(
+      'plain actions',
+      `${count(outside?.deeds.count ?? 0)} performed, none twice and none in vain; ${count(outside?.deeds.excused ?? 0)} lost with their process`,
+    ),
+    row(
+      'the store',
+      `${many(records, 'record')} in whole chains, ${many(chronicle?.requests.count ?? 0, 'request id')} in one commit each${unseen}`,
+    ),
     row('the nodes told', told.join(', ')),
     row(
       'slowest node',

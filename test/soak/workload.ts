@@ -10,8 +10,10 @@ import type { Span } from './absences.ts'
 import type { Attention } from './attention.ts'
 import { Book } from './book.ts'
 import type { Caller } from './caller.ts'
+import type { Chronicle } from './chronicle.ts'
 import { monotonicMs } from './clock.ts'
 import { latenessMsOf, type TimerJournal } from './firing.ts'
+import type { Lateness } from './lateness.ts'
 import { type ActorType, type Asked, type Attempt, doneOf, type Outcome, type View, type Wish } from './ledger.ts'
 import type { Outside } from './outside.ts'
 import type { Verdict } from './verdict.ts'
@@ -20,6 +22,8 @@ export interface WorkloadOptions {
   readonly callers: readonly Caller[]
   readonly random: Random
   readonly outside: Outside
+  readonly chronicle: Chronicle
+  readonly lateness: Lateness
   readonly attention: Attention
   readonly verdict: Verdict
   readonly callsPerSecond: number
@@ -304,14 +308,17 @@ export class Workload {
   }
 
   private async closeBook(book: Book): Promise<void> {
-    const { outside } = this.options
+    const { outside, chronicle, lateness } = this.options
     await until(`the calls to ${book.key} are settled`, () => !book.isOpen(), patienceMs)
     const final = await this.insist(book, 'get', (wish) => book.type !== 'timer' || hasFiredAll(wish))
     const { value, calledMs } = doneOf(final)!
     const { context } = value as View
     const wrong = book.judge(context)
-    if (book.type === 'timer')
-      this.timerLatenessMsMax = Math.max(this.timerLatenessMsMax, latenessMsOf(context as TimerJournal))
+    if (book.type === 'timer') {
+      const timer = context as TimerJournal
+      this.timerLatenessMsMax = Math.max(this.timerLatenessMsMax, latenessMsOf(timer))
+      lateness.note(book.key, timer.firings)
+    }
     const lapses = book.type === 'cache' ? book.lapses() : []
     this.counts.lapses += lapses.length
     for (const { fromMs, toMs } of lapses)
@@ -326,8 +333,13 @@ export class Workload {
     book.phase = 'gone'
     const gone = await this.insist(book, 'get')
     if (doneOf(gone) !== undefined) this.accuse(book, [`I2: ${book.key} answers after it was stopped`])
-    // By now everything that was done has been heard of.
-    if (book.type === 'journal') outside.deeds.close(book.key, context.marks, calledMs)
+    if (book.type === 'journal') {
+      const { commits } = chronicle
+      await until(`the end of ${book.key} was read from the store`, () => commits.isStopped(book.key), patienceMs)
+      // By now everything that was done has been heard of.
+      outside.deeds.close(book.key, context.marks, calledMs, (mark) => commits.commitOf(book.key, mark))
+      commits.forget(book.key)
+    }
     outside.forget(book.key)
     this.books.delete(book.key)
   }

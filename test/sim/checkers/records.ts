@@ -4,6 +4,9 @@
 import type { Row } from '../../../src/protocol/records.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
+/** Of so many records the tokens are known: more than a simulation sees, and all that a long soak has room for. */
+const tokensMax = 1_000_000
+
 export class Records implements Checker {
   private readonly tails = new Map<string, number>()
   private readonly rows = new Map<string, Row>()
@@ -14,9 +17,22 @@ export class Records implements Checker {
   private readonly tokens = new Set<string>()
   private history: Pick<Extract<Observation, { kind: 'stored' }>, 'name' | 'seq' | 'record'>[] = []
   private readonly witness: Witness
+  private readonly mayForget: boolean
 
-  constructor(witness: Witness) {
+  /** `mayForget`: the broker, so that what it stored is kept here for comparison. */
+  constructor(witness: Witness, mayForget = true) {
     this.witness = witness
+    this.mayForget = mayForget
+  }
+
+  /** What this log held up to `seq` was removed before anybody saw it. */
+  skip(name: string, seq: number): void {
+    this.tails.set(name, seq)
+  }
+
+  /** And so were the views up to this one. */
+  skipViews(number: number): void {
+    this.view = number
   }
 
   saw(seen: Observation): void {
@@ -27,7 +43,8 @@ export class Records implements Checker {
     if (this.tokens.has(record.token))
       this.witness.violation(`S2: the record ${record.token} was stored twice, again at ${seq} of ${name}`)
     this.tokens.add(record.token)
-    this.history.push({ name, seq, record })
+    if (this.tokens.size > tokensMax) this.tokens.delete(this.tokens.values().next().value!)
+    if (this.mayForget) this.history.push({ name, seq, record })
     if (record.kind === 'row') return this.judgeRow(record)
     if (record.kind === 'charter') return
     if (record.kind === 'view') {
