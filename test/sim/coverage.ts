@@ -58,6 +58,8 @@ export class Coverage implements Checker {
 
 export const faultPrefix = 'fault: '
 export const times = ' x '
+/** Of a fault that lay in wait: `asking: crash`. */
+export const upon = ': '
 
 export function addCounts(sum: Record<string, number>, counts: Counts): void {
   for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count

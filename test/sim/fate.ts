@@ -5,6 +5,7 @@ import type { Cancel } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
 import type { Situation } from './ambush.ts'
+import { upon } from './coverage.ts'
 import type { Blow, BlowKind } from './faults.ts'
 import type { Way, Wire } from './network.ts'
 import { randomFor } from './plan.ts'
@@ -182,7 +183,7 @@ export class Fate {
       if (isCounted) return
       isCounted = true
       coverage.fault(kind)
-      if (when !== undefined) coverage.fault(`${when}: ${kind}`)
+      if (when !== undefined) coverage.fault(`${when}${upon}${kind}`)
     }
   }
 

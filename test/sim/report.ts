@@ -1,8 +1,8 @@
 /** Report: what a run of many seeds has shown, for a reader: its numbers, and what was met. */
 
 import { type Output, paint } from '../../src/cli/terminal.ts'
-import { type Counts, faultPrefix, missingFrom, times } from './coverage.ts'
-import { columns, duration, entry, matrix, thousands } from './page.ts'
+import { type Counts, faultPrefix, missingFrom, times, upon } from './coverage.ts'
+import { type Cell, columns, duration, entry, matrix, thousands } from './page.ts'
 import type { Tally } from './tally.ts'
 
 export function numbersOf(output: Output, tally: Tally, seconds: number, jobs: number): string {
@@ -31,20 +31,37 @@ export function numbersOf(output: Output, tally: Tally, seconds: number, jobs: n
   ].join('')
 }
 
-/** Faults, and then inputs against the states of the core: those of the node and those of the shard. */
+/** Faults, what lay in wait against where it struck, and then inputs against the states of the core: those of the node and those of the shard. */
 export function coverageOf(output: Output, counts: Counts): string {
   const all = { ...counts, ...Object.fromEntries(missingFrom(counts).map((name) => [name, 0])) }
-  const faults = Object.keys(all)
+  const named = Object.keys(all)
     .filter((name) => name.startsWith(faultPrefix))
     .map((name) => ({ name: name.slice(faultPrefix.length), count: all[name]! }))
     .toSorted((a, b) => a.name.localeCompare(b.name))
+  const isAmbush = ({ name }: Cell): boolean => name.includes(upon)
+  const ambushes = named.filter(isAmbush).map(({ name }) => name.split(upon) as [situation: string, kind: string])
+  const [situations, kinds] = [0, 1].map((i) => [...new Set(ambushes.map((ambush) => ambush[i]!))].toSorted())
   const pairs = Object.keys(all)
     .filter((name) => name.includes(times))
     .map((name) => name.split(times) as [state: string, input: string])
   const wholes = [...new Set(pairs.map(([state]) => state.replace(/ .*/, '')))].toSorted()
   const section = (title: string, table: string): string => `  ${paint(output, 'bold', title)}\n${table}`
   return [
-    section('faults', columns(output, faults)),
+    section(
+      'faults',
+      columns(
+        output,
+        named.filter((cell) => !isAmbush(cell)),
+      ),
+    ),
+    ...(ambushes.length === 0
+      ? []
+      : [
+          section(
+            'what lay in wait, by where it struck',
+            matrix(output, situations!, kinds!, (row, head) => all[`${faultPrefix}${row}${upon}${head}`]),
+          ),
+        ]),
     ...wholes.map((whole) => {
       const own = pairs.filter(([state]) => state.startsWith(`${whole} `))
       const countOf = (input: string, head: string): number | undefined => all[`${whole} ${head}${times}${input}`]
