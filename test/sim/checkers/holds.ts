@@ -79,9 +79,10 @@ export class Holds implements Checker {
       if (other === hold || this.mayOverlap) continue
       // Work that was aborted on one node may still run out there; only a grip waits for its predecessor.
       if (other.life === hold.life && thing.startsWith('work')) continue
-      // Who came first cannot let go while it stands still. Who came later must have waited for that.
-      const earlier = other.sinceMs <= hold.sinceMs ? other : hold
-      if ((this.excused.get(earlier.life.boot) ?? 0) >= atMs) continue
+      // Who holds it under the older claim cannot let go while it stands still, nor tell when it goes on that it is too late to
+      // begin. Who has the newer claim must have waited for that.
+      const older = other.epoch <= hold.epoch ? other : hold
+      if ((this.excused.get(older.life.boot) ?? 0) >= atMs) continue
       this.witness.violation(
         `I1: ${thing} is held by ${shown(hold)} and by ${shown(other)} since ${other.sinceMs.toFixed(1)} ms`,
       )
