@@ -3,10 +3,14 @@
  *  minute for what takes a fraction of a second, is a verdict too; another one takes its place. */
 
 import { type ChildProcess, fork } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { bundle, workerFlags } from './bundle.ts'
 import { compared, failed, type Trial, type Verdict } from './trial.ts'
 
-/** Garbage is collected on a worker's own thread: with helpers on other cores, which run trials too, all together are slower. */
-export const workerFlags = ['--import', 'tsx', '--single-threaded-gc', '--max-semi-space-size=32']
+const here = dirname(fileURLToPath(import.meta.url))
+let crews = 0
 
 export class Crew {
   private readonly jobs: number
@@ -15,8 +19,13 @@ export class Crew {
 
   constructor(jobs: number) {
     this.jobs = jobs
-    this.workers = Array.from({ length: Math.max(2, jobs) }, () => new Worker())
-    process.once('exit', () => this.close())
+    const file = join(here, `../../node_modules/.cache/godwit-sim/worker-${process.pid}-${++crews}.mjs`)
+    bundle(join(here, 'worker.ts'), file)
+    this.workers = Array.from({ length: Math.max(2, jobs) }, () => new Worker(file))
+    process.once('exit', () => {
+      this.close()
+      rmSync(file, { force: true })
+    })
   }
 
   /** Takes one trial after the other until there are no more, and waits for those under way. */
@@ -48,11 +57,17 @@ export class Crew {
 const idlest = (workers: readonly Worker[]): Worker => workers.toSorted((a, b) => a.load - b.load)[0]!
 
 class Worker {
+  /** Its code. */
+  private readonly file: string
   /** The first one runs. */
   private readonly inHand: { readonly trial: Trial; readonly settle: (verdict: Verdict) => void }[] = []
   private child: ChildProcess | undefined
   private patience: NodeJS.Timeout | undefined
   private closed = false
+
+  constructor(file: string) {
+    this.file = file
+  }
 
   get load(): number {
     return this.inHand.length
@@ -74,7 +89,7 @@ class Worker {
   }
 
   private start(): ChildProcess {
-    const child = fork(new URL('worker.ts', import.meta.url), {
+    const child = fork(this.file, {
       execArgv: workerFlags,
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     })

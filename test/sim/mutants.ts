@@ -21,7 +21,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Option } from 'commander'
 import { commaSeparated, wholeNumber } from '../../src/cli/flags.ts'
-import { workerFlags } from './crew.ts'
+import { bundle, workerFlags } from './bundle.ts'
 import { parseFlags, refuse, seedFlags, type SeedFlags, seedsOf } from './flags.ts'
 import { applyPatch, type Patch, readPatches } from './mutants/patches.ts'
 import type { Told } from './mutants/worker.ts'
@@ -110,21 +110,21 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 // The code is read once: whoever edits it meanwhile does not change what is measured.
 const original = makeCopy('original', repository)
-const sick = new Map<number, Promise<string | undefined>>()
+const withoutBug = new Map<number, Promise<string | undefined>>()
 /** Names of scenarios. */
-const dull: string[] = []
+const outdated: string[] = []
 const verdicts = await judgeAll()
 
 const failures = verdicts.filter(({ seeds }) => seeds === undefined)
-for (const name of dull) console.log(`scenarios/${name}.json does not show its mistake any more`)
-const failing = (await Promise.all(sick.values())).filter((found) => found !== undefined).length
+for (const name of outdated) console.log(`scenarios/${name}.json does not show its mistake any more`)
+const failing = (await Promise.all(withoutBug.values())).filter((found) => found !== undefined).length
 if (failing > 0) console.log(`${failing} seeds fail without any planted bug`)
 const byLimit = verdicts.filter(({ isByLimit }) => isByLimit)
 console.log(`${verdicts.length - failures.length} of ${verdicts.length} planted bugs were noticed`)
 if (byLimit.length > 0)
   console.log(`${byLimit.length} of them by the time limit alone: ${byLimit.map(({ patch }) => patch.name).join(', ')}`)
 if (flags.write) writeTable(verdicts)
-process.exit(failures.length + dull.length + failing > 0 ? 1 : 0)
+process.exit(failures.length + outdated.length + failing > 0 ? 1 : 0)
 
 // ---- the course of it
 
@@ -160,7 +160,7 @@ async function judgeAll(): Promise<readonly Verdict[]> {
       if (--mutant.workers > 0) continue
       open.delete(mutant)
       if (flags.scenario) await writeScenario(mutant)
-      else if (await isDull(mutant)) dull.push(mutant.patch.name)
+      else if (await isOutdated(mutant)) outdated.push(mutant.patch.name)
       removeCopy(mutant.copy)
       conclude(verdictOf(mutant))
     }
@@ -175,7 +175,7 @@ function hasSeeds({ nextSeed, caught }: Mutant): boolean {
 }
 
 /** It has a scenario, in which nothing is noticed. */
-async function isDull({ patch, copy }: Mutant): Promise<boolean> {
+async function isOutdated({ patch, copy }: Mutant): Promise<boolean> {
   const file = scenarioOf(patch)
   return existsSync(file) && (await run(copy, JSON.parse(readFileSync(file, 'utf8')) as Plan)) === undefined
 }
@@ -206,13 +206,13 @@ async function tryNext(mutant: Mutant): Promise<void> {
 
 /** What the seed reports in the code as it is: then it says nothing about planted bugs. */
 function findWithout(seed: number): Promise<string | undefined> {
-  let known = sick.get(seed)
+  let known = withoutBug.get(seed)
   if (known !== undefined) return known
   known = run(original, seed).then((found) => {
     if (found !== undefined) console.log(`SEED ${seed} FAILS without any planted bug: ${shortened(found)}`)
     return found
   })
-  sick.set(seed, known)
+  withoutBug.set(seed, known)
   return known
 }
 
@@ -246,7 +246,7 @@ function removeCopy({ root, idle }: Copy): void {
 
 /** What the seed, or the plan, reports there first, if anything. */
 async function run(copy: Copy, given: number | Plan): Promise<string | undefined> {
-  const worker = copy.idle.pop() ?? startWorker(copy.root)
+  const worker = copy.idle.pop() ?? startWorker(copy)
   const { process: child } = worker
   await worker.ready
   return new Promise((resolve) => {
@@ -268,8 +268,10 @@ async function run(copy: Copy, given: number | Plan): Promise<string | undefined
   })
 }
 
-function startWorker(root: string): Worker {
-  const child = fork(join(root, 'test/sim/mutants/worker.ts'), {
+function startWorker({ root }: Copy): Worker {
+  const code = join(root, 'worker.mjs')
+  if (!existsSync(code)) bundle(join(root, 'test/sim/mutants/worker.ts'), code)
+  const child = fork(code, {
     cwd: root,
     execArgv: workerFlags,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
