@@ -27,11 +27,7 @@ export class Children implements Checker {
   }
 
   saw(seen: Observation): void {
-    if (seen.kind === 'forgotten') {
-      this.changes = this.changes.filter(({ name, seq }) => seq <= seen.tailOf(name))
-      this.holders.clear()
-      for (const change of this.changes) this.take(change)
-    }
+    if (seen.kind === 'forgotten') this.forget(seen.tailOf)
     if (seen.kind !== 'stored' || seen.record.kind !== 'commit') return
     for (const [actor, stored] of seen.record.actors) {
       if (!actor.startsWith('holder/')) continue
@@ -50,6 +46,13 @@ export class Children implements Checker {
         return `${actor} lives at ${owner}, and is held by ${grips.length === 0 ? 'nobody' : grips.join(' and ')}`
     }
     return undefined
+  }
+
+  /** Whether what was lost is brought back shows with the next commit of the actor. */
+  private forget(tailOf: (name: string) => number): void {
+    const lost = this.changes.filter(({ name, seq }) => seq > tailOf(name))
+    this.changes = this.changes.filter(({ name, seq }) => seq <= tailOf(name))
+    for (const { actor } of lost) this.holders.delete(actor)
   }
 
   private take({ actor, isThere }: Change): void {

@@ -23,6 +23,8 @@ interface Span {
 export class Effects implements Checker {
   /** By mark: when. */
   private readonly acted = new Map<string, number>()
+  /** By token of a record: when it was sent first. */
+  private readonly sentMs = new Map<string, number>()
   /** By token of a record: when its writer was told that it is stored. */
   private readonly toldMs = new Map<string, number>()
   private readonly spans = new Map<string, Span>()
@@ -49,6 +51,9 @@ export class Effects implements Checker {
     switch (seen.kind) {
       case 'acted':
         return this.judgeAct(seen.actor, seen.mark, atMs)
+      case 'appends':
+        if (!this.sentMs.has(seen.token)) this.sentMs.set(seen.token, atMs)
+        return
       case 'heard':
         if (seen.event.kind === 'suspended') this.note(seen.life.boot, { isUp: false }, atMs)
         if (seen.event.kind === 'resumed') this.note(seen.life.boot, { isUp: true }, atMs)
@@ -105,7 +110,9 @@ export class Effects implements Checker {
     const span = this.of(commit.boot)
     const shard = commit.name.slice('shard.'.length)
     const losses = [...(span.losses.get(shard) ?? []), span.endMs]
-    const lostMs = Math.min(...losses.filter((eachMs) => eachMs >= commit.atMs))
+    // It may give the shard up while the commit is still on its way.
+    const sentMs = this.sentMs.get(commit.token)!
+    const lostMs = Math.min(...losses.filter((eachMs) => eachMs >= sentMs))
     if (lostMs < Infinity && this.idleMs(span, commit, lostMs) < idleMsMax) return
     const until = lostMs === Infinity ? 'is still there' : `was there until ${lostMs.toFixed(1)} ms`
     this.witness.violation(

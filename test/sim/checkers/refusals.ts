@@ -12,17 +12,17 @@ import type { Process } from '../process.ts'
 import type { Checker, Observation, Witness } from '../witness.ts'
 
 export class Refusals implements Checker {
-  /** By frame: the process, how many frames that had refused, and the last sending that anybody did. */
+  /** By frame: the process and its claim, how many frames that had refused, and the last sending that anybody did. */
   private readonly refusers = new Map<
     string,
-    { readonly boot: string; readonly place: number; readonly lane: number }
+    { readonly boot: string; readonly epoch: number | undefined; readonly place: number; readonly lane: number }
   >()
   /** By frame and process: the first sending that came there. */
   private readonly sendings = new Map<string, number>()
   /** By process: how many frames it has refused. */
   private readonly counts = new Map<string, number>()
-  /** By request: the processes. */
-  private readonly runners = new Map<string, Set<string>>()
+  /** By request: who ran it. */
+  private readonly runners = new Map<string, { readonly boot: string; readonly epoch: number }[]>()
   /** And until when anybody waits for their answers. */
   private readonly frames = new Map<string, { readonly frame: Frame; readonly untilMs: number }>()
   /** By process and shard: the claim. */
@@ -52,23 +52,27 @@ export class Refusals implements Checker {
       const place = (this.counts.get(boot) ?? 0) + 1
       this.counts.set(boot, place)
       const lane = Math.max(seen.lane ?? Infinity, this.refusers.get(seen.frame)?.lane ?? 0)
-      this.refusers.set(seen.frame, { boot, place, lane })
+      const shard = this.frames.get(seen.frame)?.frame.shard
+      this.refusers.set(seen.frame, { boot, epoch: this.epochs.get(`${boot} ${shard}`), place, lane })
       this.noteDenial(seen, atMs)
     }
     if (seen.kind === 'heard' && seen.event.kind === 'owned')
       this.epochs.set(`${seen.life.boot} ${seen.event.shard}`, seen.event.epoch)
     if (seen.kind === 'stored' && seen.record.kind === 'commit') this.noteCommit(seen.record)
     if (seen.kind !== 'act' || seen.what !== 'turn') return
-    const runners = this.runners.get(seen.cause) ?? new Set()
-    this.runners.set(seen.cause, runners.add(seen.life.boot))
+    const runners = this.runners.get(seen.cause) ?? []
+    this.runners.set(seen.cause, [...runners, { boot: seen.life.boot, epoch: seen.epoch }])
   }
 
-  /** A node refused it, and another one ran it: its caller did not hear of the refusal, and sent it again. */
+  /** An owner refused it, and another one, or the same under a later claim, ran it: its caller did not hear of the refusal, and sent it
+   *  again. */
   ranElsewhere(wish: Wish): boolean {
-    const runners = requestsOf(wish).flatMap((request) => [...(this.runners.get(request) ?? [])])
+    const runners = requestsOf(wish).flatMap((request) => this.runners.get(request) ?? [])
     return wish.attempts.some(({ frame }) => {
       const refuser = this.refusers.get(frame)
-      return refuser !== undefined && runners.some((boot) => boot !== refuser.boot)
+      return (
+        refuser !== undefined && runners.some(({ boot, epoch }) => boot !== refuser.boot || epoch !== refuser.epoch)
+      )
     })
   }
 
@@ -113,8 +117,8 @@ export class Refusals implements Checker {
     if (refuser === undefined) return false
     if (this.isForgotten(refuser)) return true
     // A caller believes the refusal of its last sending, and made none after that.
-    return [...(this.runners.get(request) ?? [])].some(
-      (boot) => boot !== refuser.boot && (this.sendings.get(`${boot} ${frame}`) ?? 0) <= refuser.lane,
+    return (this.runners.get(request) ?? []).some(
+      ({ boot }) => boot !== refuser.boot && (this.sendings.get(`${boot} ${frame}`) ?? 0) <= refuser.lane,
     )
   }
 }
