@@ -91,7 +91,7 @@ export type Input =
       readonly message: Pick<ActorMessage, 'stream' | 'number'>
       readonly attempt: number
       readonly outcome: 'done' | Refusal
-      /** A refusal that no attempt can change: the owner of the target has committed it, or none can ever reach one. */
+      /** The owner of the target has committed it. */
       readonly final: boolean
     }
   | { readonly kind: 'flush' }

@@ -1,7 +1,7 @@
 /** Sending: the messages of a shard's outbox on their way (rule M3). The loop makes a call of each, which finds the owner of its target and
  *  repeats itself until it has an answer or its time is over; what comes of it is told here. */
 
-import type { Refusal } from '../base/errors.ts'
+import type { ErrorCode, Refusal } from '../base/errors.ts'
 import { encode } from '../protocol/codec.ts'
 import { type ActorKey, addressOf } from '../protocol/address.ts'
 import type { ActorMessage } from '../protocol/actor-message.ts'
@@ -51,10 +51,14 @@ export function onMessageAnswered(
   const message = stream?.messages.get(number)
   if (stream === undefined || message === undefined) return
   if (outcome === 'done') settle(shard.outbox, id, number, node.nowMs)
-  else if (final) onRefused(node, shard, stream, message, outcome)
+  else if (final || hopeless.has(outcome.code)) onRefused(node, shard, stream, message, outcome)
   else putOff(stream, attempt, node.nowMs)
   sendMessages(node, shard)
 }
+
+/** Refusals that no attempt can change: no broker takes it; or its target has processed another one of that number, because the broker
+ *  of its source has forgotten that this was used. */
+const hopeless: ReadonlySet<ErrorCode> = new Set(['TOO_LARGE', 'BAD_REQUEST'])
 
 /** For good. Its source hears of it where it asked for that; the message is settled by the commit in which it does. */
 function onRefused(

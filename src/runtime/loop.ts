@@ -350,9 +350,8 @@ const callOf = ({ source, target, stream, number, op, body, onReply }: ActorMess
   message: { source, stream, number, floor, ...(onReply !== undefined && { onReply }) },
 })
 
-/** What is too large for the broker is so in every attempt. */
 function verdictOf(outcome: Outcome): { readonly outcome: 'done' | Refusal; readonly final: boolean } {
-  if (outcome.kind === 'refused') return { outcome: outcome.why, final: outcome.why.code === 'TOO_LARGE' }
+  if (outcome.kind === 'refused') return { outcome: outcome.why, final: false }
   const { refused } = decode(outcome.body) as Delivered
   return { outcome: refused ?? 'done', final: true }
 }

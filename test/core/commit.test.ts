@@ -1,6 +1,7 @@
 /** S3, S4: what waits for a commit, and what is undone when there is none. */
 
 import test from 'ava'
+import { type Refusal, refuse } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
 import { type CommitRecord, encodeRecord } from '../../src/protocol/records.ts'
 import { type Driver, owned, settle, World } from './support/driver.ts'
@@ -425,4 +426,25 @@ test('M3: a message of a volatile actor that finds no room is not lost: it is se
 
   const { record } = a.all('append').at(-1)!
   t.like(record, { kind: 'commit', actors: [], sent: [{ source: flash, target: actor, number: 1 }] })
+})
+
+test('M3: a message whose number was used for another one is given up, and those after it are not', (t) => {
+  const { a, actor } = spawned()
+  const other = a.world.actorIn('main.0', 'counter', 1)
+  a.ask(actor, { type: 'ADD', post: other })
+  a.ask(actor, { type: 'ADD', post: other })
+  const [first, second] = a.all('send message').map(({ message }) => message)
+  const say = (message: typeof first, outcome: 'done' | Refusal): void =>
+    a.tell({ kind: 'message answered', shard: 'main.0', message: message!, attempt: 0, outcome, final: false })
+  a.forgetEffects()
+
+  say(first, refuse('BAD_REQUEST', 'its number was used for another one'))
+  say(second, 'done')
+
+  t.like(a.all('notify'), [{ event: { kind: 'undeliverable', actor, target: other, why: { code: 'BAD_REQUEST' } } }])
+  a.world.pass(limits.messageRestMsMax)
+  t.deepEqual(
+    a.all('send message').filter(({ message }) => message.op !== 'end'),
+    [],
+  )
 })
