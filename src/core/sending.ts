@@ -28,18 +28,16 @@ export function sendMessages(node: NodeState, shard: Shard): void {
 export function tickSending(node: NodeState, shard: Shard): void {
   if (shard.phase.kind !== 'owned') return
   for (const { source, target } of quietStreams(shard.outbox, node.nowMs)) {
-    if (isEnding(shard, source, target)) continue
+    if (isPosting(shard, source, target)) continue
     shard.batch.posts.push({ source, target, op: 'end', body: new Uint8Array(0) })
     markDirty(node, shard)
   }
   sendMessages(node, shard)
 }
 
-/** Its end is on its way into the log. */
-const isEnding = ({ batch, inFlight }: Shard, source: ActorKey, target: ActorKey): boolean =>
-  [...batch.posts, ...(inFlight?.posts ?? [])].some(
-    (post) => post.op === 'end' && post.source === source && post.target === target,
-  )
+/** Its end is on its way into the log, or a message: what is sent after an end is in another stream, and would overtake that. */
+const isPosting = ({ batch, inFlight }: Shard, source: ActorKey, target: ActorKey): boolean =>
+  [...batch.posts, ...(inFlight?.posts ?? [])].some((post) => post.source === source && post.target === target)
 
 /** What its target, or nobody, said. */
 export function onMessageAnswered(

@@ -448,3 +448,22 @@ test('M3: a message whose number was used for another one is given up, and those
     [],
   )
 })
+
+test('M3: a stream does not end behind a message that is on its way into the log', (t) => {
+  const { a, actor } = spawned()
+  const other = a.world.actorIn('main.0', 'counter', 1)
+  a.ask(actor, { type: 'ADD', post: other })
+  const { message } = a.all('send message')[0]!
+  a.tell({ kind: 'message answered', shard: 'main.0', message, attempt: 0, outcome: 'done', final: true })
+  a.world.pass(limits.streamLingerMs - 1_000)
+
+  a.moods.set('append', 'hold')
+  a.send('ask', actor, { type: 'ADD' })
+  a.send('ask', actor, { type: 'ADD', post: other })
+  a.world.pass(2_000)
+  a.letGo('append')
+  a.world.pass(100)
+
+  const ops = commits(a).flatMap(({ sent = [] }) => sent.map(({ stream, op }) => `${stream} ${op}`))
+  t.deepEqual(ops, [`${message.stream} tell`, `${message.stream} tell`])
+})
