@@ -93,7 +93,8 @@ function draw(seed: number): Plan {
   // Holders are what matters there.
   if (world === 'sharp') return { ...plan, limits: {}, nodes: 2 + (plan.nodes % 3), clients: 1, callsPerSecond: 4 }
   if (plan.focus.includes('lost parts')) return withLostParts(plan)
-  return plan.focus.includes('late refusals') ? withLateRefusals(plan) : plan
+  if (plan.focus.includes('late refusals')) return withLateRefusals(plan)
+  return plan.focus.includes('messages') ? withShortStreams(plan) : plan
 }
 
 function drawFocus(random: Random, seed: number, world: World, isLone: boolean): readonly Focus[] {
@@ -124,6 +125,18 @@ function withLateRefusals(plan: Plan): Plan {
     faults: { ...plan.faults, lateAnswers: 0.4, lateAnswersMsMax: 2_000, reordered: true },
     blows: [...plan.blows, ...moves],
   }
+}
+
+/** Streams end soon, and begin anew; and few messages are under way at once. */
+function withShortStreams(plan: Plan): Plan {
+  const random = randomFor(plan.seed, 'streams')
+  if (random.next() < 0.3) return plan
+  const drawn: Limits = {
+    streamLingerMs: between(random, 50, 1_000),
+    messageTimeoutMs: between(random, 300, 5_000),
+    ...(random.next() < 0.3 && { messagesInFlightMax: 2 }),
+  }
+  return { ...plan, limits: { ...plan.limits, ...drawn } }
 }
 
 function withLostParts(plan: Plan): Plan {
