@@ -1,7 +1,7 @@
 /** Faults: everything that can go wrong in a run, drawn from the seed. Rates say how often messages and calls go wrong; blows are what
  *  befalls a process or the broker, each at a moment of its own and with a seed of its own, so that one can be left out and the
- *  others stay as they are. Some lie in wait: for a process in a certain situation (`ambush.ts`). Each kind is there in about half of the runs, so that some runs know one fault alone, and every
- *  tenth run knows none. Shipped code has no switches for them: the wrappers around the memory twins, and `fate.ts`, read them here. */
+ *  others stay as they are. Some lie in wait: for a process in a certain situation (`ambush.ts`). Each kind is there
+ *  in about half of the runs, so that some runs know one fault alone, and every tenth run knows none. Shipped code has no switches for them: the wrappers around the memory twins, and `fate.ts`, read them here. */
 
 import { between, type Random } from '../../src/base/random.ts'
 import { drift as driftMax, type Timing } from '../../src/core/timing.ts'
@@ -137,7 +137,8 @@ export function drawFaults(random: Random, timing: Timing, stepMs: number, world
     lost: share(0.1),
     doubled: share(0.1),
     late: share(0.1),
-    // With what a mark may be old (`freshness.ts`) below T: so long after its deadline a request without an id of its caller's is remembered.
+    // With what a mark may be old (`freshness.ts`) below T: so long after its deadline a request without an id of its caller's is
+    // remembered.
     lateMsMax: between(random, 10, random.next() < 0.3 ? 0.25 * stepMs : 0.1 * stepMs),
     lateAnswers: share(0.4),
     lateAnswersMsMax: between(random, 10, random.next() < 0.5 ? 3_000 : 300),

@@ -31,7 +31,7 @@ export function numbersOf(output: Output, tally: Tally, seconds: number, jobs: n
   ].join('')
 }
 
-/** Faults, what lay in wait against where it struck, and then inputs against the states of the core: those of the node and those of the shard. */
+/** Faults, what lay in wait against where it struck, and then inputs against the states of the core: of the node and of the shard. */
 export function coverageOf(output: Output, counts: Counts): string {
   const all = { ...counts, ...Object.fromEntries(missingFrom(counts).map((name) => [name, 0])) }
   const named = Object.keys(all)

@@ -48,10 +48,10 @@ export class Commits implements Checker {
       const { handled = true, created = true, stopped = true } = done.value as Record<string, boolean | undefined>
       if (!handled || !created || !stopped) continue
       const commit = this.of(wish)
-      if (commit === undefined || commit.atMs > done.settledMs)
-        this.witness.violation(
-          `S3: ${wish.mark} ${wish.op} ${keyOf(wish)} was answered at ${done.settledMs.toFixed(1)} ms, and ${commit === undefined ? 'is in no commit' : `committed at ${commit.atMs.toFixed(1)} ms`}`,
-        )
+      if (commit !== undefined && commit.atMs <= done.settledMs) continue
+      const committed = commit === undefined ? 'is in no commit' : `was committed at ${commit.atMs.toFixed(1)} ms`
+      const answered = `was answered at ${done.settledMs.toFixed(1)} ms`
+      this.witness.violation(`S3: ${wish.mark} ${wish.op} ${keyOf(wish)} ${answered}, and ${committed}`)
     }
   }
 

@@ -13,7 +13,8 @@ export interface JournalRules {
   readonly mayReadOld: boolean
   /** What was acknowledged may be gone with a broker's disk. */
   readonly mayLose: (actor: string) => boolean
-  /** Messages may be overtaken, or be under way for longer than their callers wait; then a call that was given up may run after later ones. */
+  /** Messages may be overtaken, or be under way for longer than their callers wait; then a call that was given up may run after later
+   *  ones. */
   readonly mayRunLate: boolean
   /** The state of the volatile actor may be lost. */
   readonly mayForget: (actor: string) => boolean
@@ -146,10 +147,9 @@ function judgeMark(
       witness.violation(`I2: ${mark} was answered as the ${reply.length}th mark of ${key} and is the ${place + 1}th`)
     return
   }
-  if (refusals.neverRan(wish) && place !== undefined)
-    witness.violation(
-      `${mark} was refused as ${attempts.map(({ outcome }) => outcome?.kind === 'refused' && outcome.why.code)} by ${key}, which means that it did not run, and it ran`,
-    )
+  if (!refusals.neverRan(wish) || place === undefined) return
+  const codes = attempts.map(({ outcome }) => outcome?.kind === 'refused' && outcome.why.code)
+  witness.violation(`${mark} was refused as ${codes} by ${key}, which means that it did not run, and it ran`)
 }
 
 /** Who asks after somebody was told is told no less. */

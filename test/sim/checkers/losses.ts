@@ -1,5 +1,5 @@
-/** Losses (R2, R3): what everybody owes to what a broker may have forgotten. For W after it was started again nobody claims who knows of it,
- *  and whoever may have been declared dead before begins nothing; and whoever was handed a shard brings back also what was lost of
+/** Losses (R2, R3): what everybody owes to what a broker may have forgotten. For W after it was started again nobody claims who knows
+ *  of it, and whoever may have been declared dead before begins nothing; and whoever was handed a shard brings back also what was lost of
  *  the time before. */
 
 import type { Input } from '../../../src/core/effects.ts'

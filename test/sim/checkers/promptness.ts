@@ -48,10 +48,10 @@ export class Promptness implements Checker {
         const tookMs = settledMs - calledMs
         const views = this.viewsMs.filter((viewMs) => calledMs < viewMs && viewMs < settledMs).length
         const boundMs = this.boundMs + Math.max(0, views - 1) * this.stopMs
-        if (outcome?.kind !== 'done' || tookMs > boundMs)
-          this.witness.violation(
-            `prompt: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${tookMs.toFixed(0)} of ${boundMs.toFixed(0)} ms: ${outcome?.kind === 'refused' ? outcome.why.message : 'done'}`,
-          )
+        if (outcome?.kind === 'done' && tookMs <= boundMs) continue
+        const said = outcome?.kind === 'refused' ? outcome.why.message : 'done'
+        const took = `${tookMs.toFixed(0)} of ${boundMs.toFixed(0)} ms`
+        this.witness.violation(`prompt: ${wish.mark} ${wish.op} ${keyOf(wish)} took ${took}: ${said}`)
       }
   }
 }

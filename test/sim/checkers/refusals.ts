@@ -1,6 +1,6 @@
 /** Refusals (O1): what was refused did not run, if its refusal says so. Only who refused it knows: an earlier sending of the frame that is
- *  under way, or parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only so many. What it
- *  refuses at the first sending is certainly in no record of its own, under the claim that it then had. */
+ *  under way, or parked at another node, until that one owns the shard may run there (`src/README.md`); and a node remembers only
+ *  so many. What it refuses at the first sending is certainly in no record of its own, under the claim that it then had. */
 
 import { limits } from '../../../src/base/limits.ts'
 import { errorCodes } from '../../../src/base/errors.ts'

@@ -52,7 +52,7 @@ export class Wholeness implements Checker {
   private lackOf(shard: string, wanted: string | undefined, living: readonly Process[]): string | undefined {
     const standing = this.owners.standing.get(shard)
     if (standing === undefined || standing.released || standing.owner !== wanted)
-      return `the ring names ${wanted}, and ${standing === undefined ? 'nobody' : standing.owner}${standing?.released ? ' released' : ' owns'} it`
+      return `the ring names ${wanted}, and ${standing?.owner ?? 'nobody'} ${standing?.released ? 'released' : 'owns'} it`
     for (const { life, node } of living) {
       const kind = node.shards.get(shard)?.phase.kind
       if (life.node === wanted ? kind !== 'owned' : kind !== undefined)
