@@ -77,8 +77,10 @@ export const limits = {
   releaseTimeoutMsDefault: 5_000,
   /** Events that a machine sent to a `held` child whose start is under way; beyond: the child fails. */
   heldEventsMax: 1_000,
-  /** Between two attempts to move a shard whose children did not let go: its actors take turns meanwhile. */
-  stuckRestMs: 10_000,
+  /** Between two attempts to move a shard whose children did not let go: its actors take turns meanwhile. Twice as long after each
+   *  attempt, because a node that stood still looks the same. */
+  stuckRestMsMin: 1_000,
+  stuckRestMsMax: 10_000,
   /** After an actor outgrew its record with several events at once, a commit of its shard holds one turn for as long. */
   singlyMs: 2_000,
   /** After the store had no room for a commit, the actors of its shard begin nothing by themselves for as long. */

@@ -13,7 +13,16 @@ import { answer, refuseWaiter, sendOn } from './answers.ts'
 import { beginAppend } from './append.ts'
 import { armDue, dueOf } from './due.ts'
 import type { Collected } from './effects.ts'
-import { bytesOf, forgetSettled, numbered, post, putOff, settledOf, settle as settleMessage } from './outbox.ts'
+import {
+  bytesOf,
+  forgetSettled,
+  numbered,
+  type Post,
+  post,
+  putOff,
+  settledOf,
+  settle as settleMessage,
+} from './outbox.ts'
 import { dropRequest, entryOf, remember } from './requests.ts'
 import type { After, Batch, Entry, NodeState, Request, Shard } from './state.ts'
 import { messageOf } from './streams.ts'
@@ -80,6 +89,7 @@ export function appendCommit(node: NodeState, shard: Shard, collected: readonly 
     if (keepStored(shard, actor, stored, atMs) === 'refused') takeBack(node, shard, batch, actor, stored as Refusal)
   refuseTooLarge(node, shard, batch)
   postponeWhatDoesNotFit(node, shard, batch)
+  postponePosts(node, shard, batch)
   if (isEmpty(batch)) {
     shard.inFlight = undefined
     commitLocally(node, shard, batch)
@@ -175,8 +185,9 @@ export function undoAll(node: NodeState, shard: Shard, why: Refusal): void {
       undoActor(node, shard, actor, batch.firstTurn)
     for (const after of batch.after) refuseAfter(node, shard, after, why)
     // A volatile actor's turn is not undone, so what it sent is not either.
-    shard.batch.posts.unshift(
-      ...batch.posts.filter(({ source }) => !batch.changed.has(source) && !batch.stopped.has(source)),
+    putInFront(
+      shard.batch,
+      batch.posts.filter(({ source }) => !batch.changed.has(source) && !batch.stopped.has(source)),
     )
   }
   node.work.ready.add(shard.name)
@@ -245,6 +256,30 @@ function postponeWhatDoesNotFit(node: NodeState, shard: Shard, batch: Batch): vo
   shard.batch = { ...rest, turns: batch.turns, bytes: batch.bytes }
   for (const actor of rest.changed) shard.actors.get(actor)!.changedIn = shard.batch
   markDirty(node, shard)
+}
+
+/** What volatile actors have sent is bound to no state. While a store is full it gathers, and then goes into as many commits as it needs. */
+function postponePosts(node: NodeState, shard: Shard, batch: Batch): void {
+  const bytesMax = node.config.recordBytesMax / 4
+  let bytes = 0
+  const kept: Post[] = []
+  const rest: Post[] = []
+  for (const each of batch.posts) {
+    const isBound = batch.changed.has(each.source) || batch.stopped.has(each.source)
+    // In order: once one has to wait, those after it do.
+    const waits = !isBound && (rest.length > 0 || (bytes + bytesOf(each) > bytesMax && kept.length > 0))
+    if (!waits) bytes += bytesOf(each)
+    ;(waits ? rest : kept).push(each)
+  }
+  if (rest.length === 0) return
+  batch.posts.splice(0, batch.posts.length, ...kept)
+  putInFront(shard.batch, rest)
+  markDirty(node, shard)
+}
+
+function putInFront(batch: Batch, posts: readonly Post[]): void {
+  batch.posts.unshift(...posts)
+  for (const each of posts) batch.bytes += bytesOf(each)
 }
 
 const actorBytesMax = (node: NodeState): number => Math.floor(node.config.recordBytesMax * 0.6)

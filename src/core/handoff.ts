@@ -196,7 +196,8 @@ export function onReleased(node: NodeState, shard: Shard, token: string, stuck: 
   if (phase.kind !== 'draining' || phase.step !== 'stopping' || phase.token !== token) return
   // What ignores its abort would overlap with its next owner: the shard stays, unless the node leaves and its time is over.
   if (stuck.length > 0 && !isOverdue(node)) {
-    shard.noMoveBeforeMs = node.nowMs + limits.stuckRestMs
+    const restMs = limits.stuckRestMsMin * 2 ** shard.stuckInARow++
+    shard.noMoveBeforeMs = node.nowMs + Math.min(restMs, limits.stuckRestMsMax)
     return abandonDraining(node, shard)
   }
   if (phase.to === null) return release(node, shard, null)

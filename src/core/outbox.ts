@@ -173,7 +173,13 @@ export function restoreStreams(outbox: Outbox, entries: readonly StreamEntry[], 
 /** A commit as it was read from the log. */
 export function replay(outbox: Outbox, { sent = [], settled = [] }: Pick<CommitRecord, 'sent' | 'settled'>): void {
   post(outbox, sent, 0)
+  for (const { op, stream, number } of sent) if (op === 'end') settleBelow(outbox, stream, number)
   for (const [id, number] of settled) remove(outbox, id, number)
+}
+
+/** What comes before an end was settled when that was sent, also where no commit tells so: the shard may have moved before one did. */
+function settleBelow(outbox: Outbox, id: string, end: number): void {
+  for (const number of outbox.streams.get(id)!.messages.keys()) if (number < end) remove(outbox, id, number)
 }
 
 function begin(

@@ -65,10 +65,14 @@ export function addRequest(requests: Requests, entry: Request): void {
 }
 
 /** The request is answered, or kept open: its time runs from now on. */
-export function remember({ ends }: Requests, entry: Request, nowMs: number): void {
+export function remember(requests: Requests, entry: Request, nowMs: number): void {
+  const { ends } = requests
   entry.keepUntilMs = nowMs + entry.keepMs
   // M3: until its source says that it will not send it again.
   if (entry.keepUntilMs === Infinity) return
+  // Of messages only the end of a stream has a horizon, and all that came before it is settled.
+  const end = messageOf(entry.request)
+  if (end !== undefined) forgetBelow(requests, entry.actor, end.stream, end.number)
   const second = Math.ceil(entry.keepUntilMs / 1_000)
   const ending = ends.get(second)
   if (ending === undefined) ends.set(second, [entry])
@@ -120,10 +124,6 @@ export function restoreRequests(requests: Requests, entries: readonly RequestEnt
     const entry: Request = { actor, request, hash, keepMs, logged: true, keepUntilMs: Infinity, state }
     addRequest(requests, entry)
     remember(requests, entry, nowMs)
-  }
-  for (const { actor, request, keepMs } of entries) {
-    const message = keepMs === Infinity ? undefined : messageOf(request)
-    if (message !== undefined) forgetBelow(requests, actor, message.stream, message.number)
   }
 }
 

@@ -40,6 +40,7 @@ export const createShard = (node: NodeState, name: ShardName, phase: Phase): Sha
     chain: [],
     auditMs: node.nowMs,
     noMoveBeforeMs: -Infinity,
+    stuckInARow: 0,
   }
   node.shards.set(name, shard)
   return shard

@@ -272,6 +272,8 @@ export interface Shard {
   auditMs: number
   /** A move was given up because children did not let go: none before this, so that the actors can go on. */
   noMoveBeforeMs: number
+  /** Moves that were given up because children did not let go. */
+  stuckInARow: number
 }
 
 /** `event` is encoded; its turn settles the message. */

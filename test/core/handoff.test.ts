@@ -152,6 +152,25 @@ test('2: a child that ignores its abort keeps the shard where it is, and is repo
   t.is(b.phase(shard), 'asking')
 })
 
+test('2: after a child that ignored its abort the move is tried again, after twice as long each time', (t) => {
+  const story = moving({ child: true })
+  const { world, a, shard, actor } = story
+  a.host.stubborn.add(actor)
+  joinUntil(story, () => a.events.some(({ kind }) => kind === 'stuck'))
+  const stuckMs: number[] = []
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 100) {
+    const before = a.events.filter(({ kind }) => kind === 'stuck').length
+    world.pass(100)
+    if (a.events.filter(({ kind }) => kind === 'stuck').length > before) stuckMs.push(waitedMs)
+  }
+
+  const rests = stuckMs.slice(1).map((atMs, i) => atMs - stuckMs[i]!)
+  t.true(rests.length > 3)
+  t.true(rests[1]! > 1.5 * rests[0]!)
+  t.true(rests.at(-1)! >= limits.stuckRestMsMax && rests.at(-1)! < limits.stuckRestMsMax + 1_000)
+  t.is(a.phase(shard), 'owned')
+})
+
 test('2: a resource that takes long to let go is given its own time, and is handed over all the same', (t) => {
   const story = moving({ child: true }, 'counter', { releaseTimeoutMs: 20_000 })
   const { world, a, shard, actor } = story

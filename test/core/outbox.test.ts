@@ -18,6 +18,8 @@ import {
   settledOf,
   takeSendable,
 } from '../../src/core/outbox.ts'
+import { encodeRecord } from '../../src/protocol/records.ts'
+import { owned } from './support/driver.ts'
 
 const toB: Post = { source: 'relay/a', target: 'counter/b', op: 'tell', body: new Uint8Array(1) }
 const toC: Post = { ...toB, target: 'counter/c' }
@@ -194,4 +196,76 @@ test('M3: an empty stream keeps its next number through a checkpoint', (t) => {
 
   const [next] = numbered(restored, [toB], () => 'other')
   t.deepEqual([next!.stream, next!.number], ['s1', 3])
+})
+
+// A is handed over to B before a commit has told that 1 is settled, B ends the stream: the log still holds 1, and when its target has
+// forgotten the stream, whoever folds the log sends it as the first of one that is not known.
+test('M3: what was settled before a handoff is settled in the log when the stream ends', (t) => {
+  const log = createOutbox()
+  const a = createOutbox()
+  const sent = numbered(a, [toB], idsOf())
+  post(a, sent, 0)
+  replay(log, { sent })
+  settle(a, 's1', 1, 0)
+
+  const b = createOutbox()
+  restoreStreams(b, entriesOf(a), 0)
+  replay(log, { sent: numbered(b, [{ ...toB, op: 'end' }], idsOf()), settled: settledOf(b) })
+
+  t.deepEqual(
+    entriesOf(log).flatMap(({ messages }) => messages.map(({ op }) => op)),
+    ['end'],
+  )
+})
+
+// The stream looks empty while its next message waits for its commit: its end follows in the same commit, and what comes then is a
+// stream of its own, which does not wait for the one before.
+test('M3: a stream does not end while a message of it is on its way into the log', (t) => {
+  const a = owned()
+  const source = a.world.actorIn('main.0')
+  const target = a.world.actorIn('main.0', 'counter', 1)
+  a.call('spawn', source)
+  a.ask(source, { type: 'ADD', post: target })
+  const { message, attempt } = a.expectEffect('send message')
+  a.tell({ kind: 'message answered', shard: 'main.0', message, attempt, outcome: 'done', final: true })
+  a.world.pass(limits.streamLingerMs - 200)
+  a.forgetEffects()
+
+  a.moods.set('append', 'hold')
+  a.ask(source, { type: 'ADD' })
+  a.ask(source, { type: 'ADD', post: target })
+  a.world.pass(400)
+  a.ask(source, { type: 'ADD', post: target })
+  a.letGo('append')
+
+  t.deepEqual(
+    a.all('send message').map(({ message: { stream, number } }) => [stream, number]),
+    [
+      [message.stream, 2],
+      [message.stream, 3],
+    ],
+  )
+})
+
+// Else the store refuses every commit of the shard from then on.
+test('S4, M3: what a volatile actor sends while the store is full fits into records when there is room', (t) => {
+  const recordBytesMax = 20_000
+  const a = owned({ recordBytesMax })
+  const flash = a.world.actorIn('main.0', 'flash')
+  a.call('spawn', flash)
+  a.moods.set('append', 'full')
+  for (let i = 0; i < 400; i++) {
+    a.ask(flash, { type: 'ADD', post: 'counter/b' })
+    a.world.pass(300)
+  }
+  a.moods.delete('append')
+  a.forgetEffects()
+  a.world.pass(2_000)
+
+  const sizes = a.all('append').map(({ record }) => encodeRecord(record).length)
+  t.true(sizes.length > 0)
+  t.deepEqual(
+    sizes.filter((size) => size > recordBytesMax),
+    [],
+  )
 })

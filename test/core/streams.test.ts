@@ -1,4 +1,5 @@
 import test from 'ava'
+import { limits } from '../../src/base/limits.ts'
 import {
   askerOf,
   messageOf,
@@ -10,6 +11,7 @@ import {
   tokenOf,
   unnote,
 } from '../../src/core/streams.ts'
+import { owned } from './support/driver.ts'
 
 const known = (...numbers: readonly number[]): Streams => {
   const streams: Streams = new Map()
@@ -66,4 +68,23 @@ test('M3: the token of an ask tells where its reply goes, whatever its asker is 
   t.deepEqual(askerOf(tokenOf(requestOf(message), message)), { source: 'relay/a\u0000b', onReply: 'GOT' })
   t.is(askerOf(requestOf(message)), undefined)
   t.is(askerOf('a caller’s own'), undefined)
+})
+
+// The last message before the end has no horizon, and nothing raises the floor above it any more.
+test('M3: a stream that has ended is forgotten after the horizon', (t) => {
+  const a = owned()
+  const target = a.world.actorIn('main.0')
+  a.call('spawn', target)
+  const head = { source: 'counter/a', stream: 's' }
+  a.call('tell', target, { type: 'ADD' }, { message: { ...head, number: 1, floor: 1 } })
+  a.call('end', target, undefined, { message: { ...head, number: 2, floor: 2 } })
+
+  a.world.pass(limits.requestKeepMs + 2_000)
+
+  const { entries, streams } = a.shard()!.requests
+  t.deepEqual(
+    [...entries.values()].map(({ request }) => messageOf(request)).filter((message) => message !== undefined),
+    [],
+  )
+  t.is(streams.size, 0)
 })
