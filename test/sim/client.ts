@@ -74,14 +74,23 @@ export class Client {
     this.world.timeline.in((-Math.log(1 - random.next()) * 1_000) / 4, () => {
       if (!this.working) return
       const actor = `a${Math.floor(random.next() * relayCount)}`
-      this.wish(random.next() < 0.6 ? 'ask' : 'tell', 'relay', actor, between(random, 500, 6_000))
+      // Several at once lie in one commit, and their messages are on their way together.
+      const count = random.next() < 0.3 ? Math.floor(between(random, 2, 8)) : 1
+      for (let i = 0; i < count; i++)
+        this.wish(random.next() < 0.6 ? 'ask' : 'tell', 'relay', actor, between(random, 500, 6_000))
       this.workRelays()
     })
   }
 
+  /** Some sinks are born when messages to them have been refused, and others are on their way. */
   spawnMessengers(): void {
+    const random = this.relayRandom
+    const { plan, timeline } = this.world
     for (let i = 0; i < relayCount; i++) this.wish('spawn', 'relay', `a${i}`, 3_000, { patient: true })
-    for (let i = 0; i < sinkCount; i++) this.wish('spawn', 'sink', `s${i}`, 3_000, { patient: true })
+    for (let i = 0; i < sinkCount; i++) {
+      const birthMs = random.next() < 0.5 ? 0 : between(random, 0, plan.troubleMs)
+      timeline.in(birthMs, () => void this.wish('spawn', 'sink', `s${i}`, 3_000, { patient: true }))
+    }
   }
 
   getMessengers(timeoutMs: number): readonly Wish[] {

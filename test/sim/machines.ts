@@ -14,7 +14,7 @@ import { between, type Random } from '../../src/base/random.ts'
 import { type ActorDefinition, defineActor } from '../../src/runtime/definition.ts'
 import { held } from '../../src/runtime/held.ts'
 import { epochOf } from '../../src/runtime/host-stage.ts'
-import { askActor, sendToActor } from '../../src/runtime/messages.ts'
+import { type ActorAddress, askActor, sendToActor } from '../../src/runtime/messages.ts'
 import { reply } from '../../src/runtime/reply.ts'
 
 export const actorTypes = ['journal', 'cache', 'timer', 'holder'] as const
@@ -34,8 +34,14 @@ export interface JournalContext {
   readonly cancelled: readonly string[]
   readonly done: number
   /** What its messages brought back: replies, and refusals. */
-  readonly heard: readonly string[]
+  readonly heard: readonly Heard[]
   readonly padding: string
+}
+
+/** From which sink, and which place the mark got in its journal. */
+export interface Heard {
+  readonly sink: string
+  readonly what: number | 'refused'
 }
 
 /** What `journal` and `cache` answer. */
@@ -49,8 +55,8 @@ export type JournalEvent =
   | { readonly type: 'ADD'; readonly mark: string }
   | { readonly type: 'ARM'; readonly mark: string; readonly delayMs: number }
   | { readonly type: 'CANCEL' }
-  | { readonly type: 'ANSWERED'; readonly output: JournalReply }
-  | { readonly type: 'REFUSED' }
+  | { readonly type: 'ANSWERED'; readonly output: JournalReply; readonly from: ActorAddress }
+  | { readonly type: 'REFUSED'; readonly to: ActorAddress }
   /** Throws, outgrows every record of a log, ends its process. */
   | { readonly type: 'FAIL' | 'SWELL' | 'DIE' }
 
@@ -117,6 +123,10 @@ const note = (context: JournalContext, mark: string): Partial<JournalContext> =>
   digest: digestOf(context.digest, mark),
 })
 
+const hear = ({ heard }: JournalContext, { id: sink }: ActorAddress, what: Heard['what']): Partial<JournalContext> => ({
+  heard: [...heard, { sink, what }],
+})
+
 const shown = ({ life, marks, digest }: JournalContext): JournalReply => ({ life, length: marks.length, digest })
 
 const fail = (): never => {
@@ -143,9 +153,11 @@ const journalMachine = (probe: Probe, type: ActorType) =>
 /** What a relay makes of its `place`th mark, from 1 on. */
 export const deedOf = (place: number): { readonly op: 'tell' | 'ask'; readonly sink: string } => ({
   op: place % 4 === 0 ? 'ask' : 'tell',
-  sink: place % 7 === 3 ? 'nobody' : `s${place % sinkCount}`,
+  sink: place % 7 === 3 ? nobody : `s${place % sinkCount}`,
 })
 export const sinkCount = 3
+/** A sink that is not there. */
+export const nobody = 'nobody'
 
 const relayMachine = (probe: Probe) => {
   const sinkOf = ({ context }: { readonly context: JournalContext }) => ({
@@ -179,10 +191,8 @@ const relayMachine = (probe: Probe) => {
           ],
         },
       ],
-      ANSWERED: {
-        actions: assign({ heard: ({ context, event }) => [...context.heard, `answer ${event.output.length}`] }),
-      },
-      REFUSED: { actions: assign({ heard: ({ context }) => [...context.heard, 'refusal'] }) },
+      ANSWERED: { actions: assign(({ context, event }) => hear(context, event.from, event.output.length)) },
+      REFUSED: { actions: assign(({ context, event }) => hear(context, event.to, 'refused')) },
     },
   })
 }
