@@ -191,13 +191,14 @@ function openRequest(
     request: id,
     hash,
     // Without an id of the caller's only this sender repeats it, and not after its deadline; what comes later is told by its lane.
+    // What was left when it was sent is safe: of what is left now a wall clock that is set forward may have taken some.
     keepMs:
       message !== undefined
         ? delivery.op === 'end'
           ? limits.requestKeepMs
           : Infinity
         : delivery.request === undefined
-          ? Math.ceil(delivery.deadlineMs - node.lease.nowMs) + limits.handoffStepMs
+          ? Math.ceil(delivery.leftMs) + limits.handoffStepMs
           : limits.requestKeepMs,
     logged: entry?.durability !== 'volatile' || delivery.op === 'stop' || delivery.op === 'spawn',
     keepUntilMs: Infinity,

@@ -28,8 +28,7 @@ import type { After, Batch, Entry, NodeState, Request, Shard } from './state.ts'
 import { messageOf } from './streams.ts'
 import { makeToken, recordHead } from './tokens.ts'
 
-export const createBatch = (firstTurn: number): Batch => ({
-  firstTurn,
+export const createBatch = (): Batch => ({
   turns: 0,
   bytes: 0,
   changed: new Set(),
@@ -68,7 +67,7 @@ export function markDirty(node: NodeState, shard: Shard): void {
 export function beginCommit(node: NodeState, shard: Shard): 'begun' | 'idle' {
   if (shard.append !== undefined || shard.inFlight !== undefined || isEmpty(shard.batch)) return 'idle'
   shard.inFlight = shard.batch
-  shard.batch = createBatch(shard.turns + 1)
+  shard.batch = createBatch()
   const actors: ActorKey[] = []
   const seeds: ActorKey[] = []
   for (const actor of shard.inFlight.changed) {
@@ -177,12 +176,11 @@ export function undoAll(node: NodeState, shard: Shard, why: Refusal): void {
   const batches = [shard.inFlight, shard.batch].filter((batch) => batch !== undefined)
   for (const entry of shard.actors.values()) entry.sent = undefined
   shard.inFlight = undefined
-  shard.batch = createBatch(shard.turns + 1)
+  shard.batch = createBatch()
   shard.waitsForCommit = false
   for (const batch of batches.toReversed()) {
     for (const [actor, entry] of batch.stopped) if (entry.committed !== undefined) shard.actors.set(actor, entry)
-    for (const actor of new Set([...batch.stopped.keys(), ...batch.changed]))
-      undoActor(node, shard, actor, batch.firstTurn)
+    for (const actor of new Set([...batch.stopped.keys(), ...batch.changed])) undoActor(node, shard, actor, batch)
     for (const after of batch.after) refuseAfter(node, shard, after, why)
     // A volatile actor's turn is not undone, so what it sent is not either.
     putInFront(
@@ -194,8 +192,8 @@ export function undoAll(node: NodeState, shard: Shard, why: Refusal): void {
 }
 
 /** Takes an actor back to what is committed, or in flight. */
-function undoActor(node: NodeState, shard: Shard, actor: ActorKey, firstTurn: number): void {
-  node.out.push({ kind: 'undo', actor, turn: firstTurn })
+function undoActor(node: NodeState, shard: Shard, actor: ActorKey, batch: Batch): void {
+  node.out.push({ kind: 'undo', actor, turn: firstPerformed(batch, actor) ?? shard.turns + 1 })
   const entry = shard.actors.get(actor)
   if (entry === undefined) return
   const last = entry.sent ?? (entry.committed && { stored: entry.committed, atMs: entry.committedAtMs })
@@ -213,6 +211,13 @@ function undoActor(node: NodeState, shard: Shard, actor: ActorKey, firstTurn: nu
   entry.live = last.stored.live
   armDue(node, shard, actor, entry, dueOf(entry.stored, entry.storedAtMs))
   if (entry.live) shard.wakes.add(actor)
+}
+
+/** The first turn of the actor in the batch that has effects. Earlier ones may be committed and not performed yet, although the batch
+ *  began before them: what a split leaves for the next commit is of the same turns. */
+function firstPerformed({ after }: Batch, actor: ActorKey): number | undefined {
+  for (const item of after) if (item.kind === 'perform' && item.actor === actor) return item.turn
+  return undefined
 }
 
 /** S4: an actor that outgrows a record is taken back. Which one of several events made it so large shows when they come again, one in
@@ -235,7 +240,7 @@ function refuseTooLarge(node: NodeState, shard: Shard, batch: Batch): void {
 /** One actor's part of a batch is undone, and its senders are told; the others go on. */
 export function takeBack(node: NodeState, shard: Shard, batch: Batch, actor: ActorKey, why: Refusal): void {
   const own = splitOff(batch, (other) => other === actor)
-  undoActor(node, shard, actor, batch.firstTurn)
+  undoActor(node, shard, actor, own)
   for (const after of own.after) refuseAfter(node, shard, after, why)
   if (!hasUncommitted(shard)) shard.waitsForCommit = false
 }
@@ -286,7 +291,7 @@ const actorBytesMax = (node: NodeState): number => Math.floor(node.config.record
 
 /** Moves all that concerns the chosen actors out of `batch`. */
 function splitOff(batch: Batch, chosen: (actor: ActorKey) => boolean): Batch {
-  const part = createBatch(batch.firstTurn)
+  const part = createBatch()
   for (const actor of batch.changed) if (chosen(actor)) part.changed.add(actor)
   for (const actor of part.changed) batch.changed.delete(actor)
   for (const [actor, entry] of batch.stopped) if (chosen(actor)) part.stopped.set(actor, entry)

@@ -25,7 +25,7 @@ export const createShard = (node: NodeState, name: ShardName, phase: Phase): Sha
     failures: [],
     hearing: undefined,
     turns: 0,
-    batch: createBatch(1),
+    batch: createBatch(),
     inFlight: undefined,
     opened: undefined,
     waitsForCommit: false,

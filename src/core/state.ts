@@ -333,7 +333,6 @@ export interface Entry {
 
 /** Turns taken and not yet committed. */
 export interface Batch {
-  firstTurn: number
   turns: number
   /** Estimate of what its requests and answers add to the record. */
   bytes: number

@@ -292,6 +292,24 @@ test('S4: who was about to be shown what is undone asks again, and is not refuse
   t.is(a.count(actor), 0)
 })
 
+test('S4, E1: what a split leaves is undone without the effects of what was committed before it', (t) => {
+  const { a, actor } = spawned({ recordBytesMax: 200_000 })
+  const others = [1, 2].map((n) => a.world.actorIn('main.0', 'counter', n))
+  for (const other of others) a.call('spawn', other)
+  a.moods.set('append', 'hold')
+
+  a.send('ask', actor, { type: 'ADD', pad: 90_000, act: 'committed' })
+  for (const other of others) a.send('ask', other, { type: 'ADD', pad: 90_000 })
+  a.world.run()
+  const large = a.send('ask', actor, { type: 'ADD', pad: 150_000, act: 'large' })
+  a.world.run()
+  a.letGo('append')
+  a.world.pass(1_000)
+
+  t.is(a.said(large), 'TOO_LARGE')
+  t.deepEqual(a.host.performed, ['committed'])
+})
+
 test('S4: what a split leaves for the next commit takes its request ids and answers along', (t) => {
   const { a } = spawned({ recordBytesMax: 200_000 })
   const actors = Array.from({ length: 3 }, (_, n) => a.world.actorIn('main.0', 'counter', n + 1))

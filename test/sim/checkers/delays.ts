@@ -128,7 +128,7 @@ export class Delays implements Checker {
       case 'armed': {
         const { delayMs, actor, heldMs } = seen
         const lastMs = atMs + heldMs
-        const firstMs = this.armed.get(seen.mark)?.firstMs ?? lastMs
+        const firstMs = Math.min(lastMs, this.armed.get(seen.mark)?.firstMs ?? Infinity)
         const { uncountedMs } = this.actor(actor)
         const armed = { actor, firstMs, lastMs, delayMs, uncountedMs }
         this.armed.set(seen.mark, armed)
