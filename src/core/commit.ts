@@ -263,7 +263,8 @@ function postponeWhatDoesNotFit(node: NodeState, shard: Shard, batch: Batch): vo
   markDirty(node, shard)
 }
 
-/** What volatile actors have sent is bound to no state. While a store is full it gathers, and then goes into as many commits as it needs. */
+/** What volatile actors have sent is bound to no state. While a store is full it gathers, and then goes into as many commits as it
+ *  needs. */
 function postponePosts(node: NodeState, shard: Shard, batch: Batch): void {
   const bytesMax = node.config.recordBytesMax / 4
   let bytes = 0

@@ -247,5 +247,5 @@ const deliveryMsMax = 2 * limits.messageTimeoutMs + limits.messageRestMsMax
 const restMsMin = 2_500
 const restMsMax = 30_000
 
-/** I6: 2W + T, and the handoffs of what must move then; the longest that these took in some 100,000 runs was 1.5 s. */
+/** I6: 2W + T, and the handoffs of what must move then; the longest that these took in some 50,000 runs was 1.5 s. */
 const boundMs = ({ timing }: Plan): number => 2 * timing.waitMs + limits.handoffStepMs + 2_000
